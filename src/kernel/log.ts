@@ -1,0 +1,25 @@
+/** JSON lines on standard error; one root logger a process, children by component, never a global. */
+import { type Logger, pino } from 'pino'
+
+export type { Logger } from 'pino'
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+/** Header and body fields that never reach a log, whatever object they hang on. */
+const SECRET = ['token', 'password', 'authorization', 'secret', 'credential', '["x-auth-token"]', '["x-service-token"]']
+
+export const createLogger = (program: string, level: LogLevel = 'info'): Logger =>
+  pino(
+    {
+      level,
+      base: { program, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: SECRET.flatMap((key) => [key.startsWith('[') ? key : key, key.startsWith('[') ? `*${key}` : `*.${key}`]),
+        censor: '[hidden]',
+      },
+    },
+    pino.destination({ fd: 2, sync: true }),
+  )
+
+export const silentLogger: Logger = pino({ level: 'silent' })

@@ -1,0 +1,26 @@
+/** Prometheus metrics: one registry a process, created in the composition root and passed down. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type { Registry } from 'prom-client'
+
+export const createRegistry = (): Registry => {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'deuteron_' })
+  return registry
+}
+
+export const counter = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>
+  new Counter({ name: `deuteron_${name}`, help, labelNames, registers: [registry] })
+
+export const gauge = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>
+  new Gauge({ name: `deuteron_${name}`, help, labelNames, registers: [registry] })
+
+/** Seconds; buckets from 0.5 ms to 10 s. */
+export const duration = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>
+  new Histogram({
+    name: `deuteron_${name}_seconds`,
+    help,
+    labelNames,
+    registers: [registry],
+    buckets: [0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1, 2.5, 5, 10],
+  })
