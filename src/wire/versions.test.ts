@@ -1,0 +1,94 @@
+/** Shapes do not change without a new version; converters lose only what the older version cannot carry. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { fingerprint } from '#kernel/fingerprint.ts'
+import type { PortObject } from './objects.ts'
+import { convertDown, convertUp, currentVersion, negotiate, readableVersions, shapeOf, wireTypes } from './versions.ts'
+
+const fixture = JSON.parse(readFileSync(new URL('versions.fixture.json', import.meta.url), 'utf8')) as unknown
+
+const shapes = (): unknown =>
+  Object.fromEntries(
+    wireTypes.map((type) => [
+      type,
+      Object.fromEntries(
+        readableVersions()[type].map((version) => [version, fingerprint(shapeOf(type, version)?.text)]),
+      ),
+    ]),
+  )
+
+test('every version of every wire object has the shape it was published with', () => {
+  assert.deepEqual(
+    shapes(),
+    fixture,
+    'a shape changed: add a version with converters to versions.ts, then its fingerprint to versions.fixture.json',
+  )
+})
+
+const mac = fc.stringMatching(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/)
+const address = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constant('10.0.0.0/24'))
+const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
+  {
+    id: fc.uuid(),
+    network_id: fc.uuid(),
+    generation: fc.nat(),
+    mac_address: mac,
+    admin_state_up: fc.boolean(),
+    device_owner: fc.string(),
+    vnic_type: fc.constantFrom('normal', 'direct'),
+    fixed_ips: fc.array(fc.record({ subnet_id: fc.uuid(), ip_address: address }, { noNullPrototype: true }), {
+      maxLength: 3,
+    }),
+    port_security_enabled: fc.boolean(),
+    security_groups: fc.array(fc.uuid(), { maxLength: 3 }),
+    allowed_address_pairs: fc.array(fc.record({ ip_address: address, mac_address: mac }, { noNullPrototype: true }), {
+      maxLength: 3,
+    }),
+    dns_name: fc.string(),
+  },
+  { noNullPrototype: true },
+)
+
+test('a port sent in version 1 arrives whole but for its DNS name', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      const older = convertDown('port', port, 1)
+      assert.equal(shapeOf('port', 1)?.fault(older, ''), null)
+      assert.ok(!('dns_name' in older))
+      const back = convertUp('port', older, 1)
+      assert.equal(shapeOf('port', 2)?.fault(back, ''), null)
+      assert.deepEqual(back, { ...port, dns_name: '' })
+    }),
+  )
+})
+
+test('an object in its newest version travels unchanged', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      assert.equal(convertDown('port', port, currentVersion('port')), port)
+      assert.equal(convertUp('port', port, currentVersion('port')), port)
+    }),
+  )
+})
+
+test('negotiation takes the highest common version', () => {
+  const all = readableVersions()
+  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3] }), {
+    ok: true,
+    versions: { port: 2, network: 1, neighbor: 1, chassis: 1, security_group: 1, group_member: 1 },
+  })
+  const old = negotiate({ ...all, port: [1] })
+  assert.equal(old.ok && old.versions.port, 1)
+  const unaware = negotiate({ port: [2], network: [1], router: [7] })
+  assert.deepEqual(unaware, { ok: true, versions: { port: 2, network: 1 } })
+})
+
+test('negotiation without a common version says which type and what to do', () => {
+  const future = negotiate({ ...readableVersions(), port: [9] })
+  assert.equal(future.ok, false)
+  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 2; upgrade/)
+  assert.equal(negotiate({}).ok, false)
+  assert.equal(negotiate({ ...readableVersions(), network: [] }).ok, false)
+})

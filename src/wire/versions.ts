@@ -1,0 +1,189 @@
+/**
+ * Every version of every wire object: its shape, and the converters one version up and one down.
+ *
+ * To change an object: change its interface in `objects.ts`, add a rung to its ladder here with both converters, and
+ * add the new fingerprint to `versions.fixture.json`. Old rungs never change: hosts that run an older build speak them.
+ * An agent names the versions it reads; a server converts down, an agent up, so both hold current objects only.
+ */
+import type { PortObject, WireObject, WireType, WireTypes } from './objects.ts'
+import { flag, list, nullable, oneOf, record, type Shape, text, type TypeOf, whole } from './shape.ts'
+
+/** An object in some version; only the ladder knows which members it has. */
+type Versioned = Readonly<Record<string, unknown>>
+
+interface Rung {
+  readonly shape: Shape<unknown>
+  /** From the version below to this one. */
+  readonly up: (older: never) => unknown
+  /** From this version to the one below; what it cannot carry is lost. */
+  readonly down: (newer: never) => unknown
+}
+interface Ladder {
+  /** Version 1. */
+  readonly first: Shape<unknown>
+  /** Versions 2, 3, … in order. */
+  readonly rungs: readonly Rung[]
+}
+
+const fixedIp = record({ subnet_id: text, ip_address: text })
+
+const portMembers = {
+  id: text,
+  network_id: text,
+  generation: whole,
+  mac_address: text,
+  admin_state_up: flag,
+  device_owner: text,
+  vnic_type: text,
+  fixed_ips: list(fixedIp),
+  port_security_enabled: flag,
+  security_groups: list(text),
+}
+/** Address pairs were lines of `<mac> <ip>`; ports had no DNS name. */
+const port1 = record({ ...portMembers, allowed_address_pairs: list(text) })
+export type PortObjectV1 = TypeOf<typeof port1>
+const port2 = record({
+  ...portMembers,
+  allowed_address_pairs: list(record({ ip_address: text, mac_address: text })),
+  dns_name: text,
+})
+
+const portUp = (older: PortObjectV1): PortObject => ({
+  ...older,
+  allowed_address_pairs: older.allowed_address_pairs.map((line) => {
+    const [mac_address = '', ip_address = ''] = line.split(' ')
+    return { ip_address, mac_address }
+  }),
+  dns_name: '',
+})
+
+const portDown = (newer: PortObject): PortObjectV1 => {
+  const { dns_name: _lost, allowed_address_pairs, ...rest } = newer
+  const pairs = allowed_address_pairs.map(({ ip_address, mac_address }) => `${mac_address} ${ip_address}`)
+  return { ...rest, allowed_address_pairs: pairs }
+}
+
+const network1 = record({
+  id: text,
+  generation: whole,
+  project_id: text,
+  admin_state_up: flag,
+  mtu: whole,
+  segments: list(
+    record({
+      id: text,
+      network_type: oneOf('flat', 'vlan', 'vxlan', 'geneve', 'gre', 'local'),
+      physical_network: nullable(text),
+      segmentation_id: nullable(whole),
+    }),
+  ),
+  subnets: list(
+    record({
+      id: text,
+      ip_version: oneOf(4, 6),
+      cidr: text,
+      gateway_ip: nullable(text),
+      enable_dhcp: flag,
+      ipv6_ra_mode: nullable(text),
+      ipv6_address_mode: nullable(text),
+      dns_nameservers: list(text),
+      host_routes: list(record({ destination: text, nexthop: text })),
+    }),
+  ),
+  dhcp: nullable(record({ port_id: text, mac_address: text, fixed_ips: list(fixedIp) })),
+})
+const neighbor1 = record({ id: text, network_id: text, mac_address: text, ip_addresses: list(text), host: text })
+const chassis1 = record({ id: text, tunnel_ip: nullable(text) })
+const securityGroup1 = record({
+  id: text,
+  generation: whole,
+  stateful: flag,
+  rules: list(
+    record({
+      id: text,
+      direction: oneOf('ingress', 'egress'),
+      ethertype: oneOf('IPv4', 'IPv6'),
+      protocol: nullable(whole),
+      port_range_min: nullable(whole),
+      port_range_max: nullable(whole),
+      remote_ip_prefix: nullable(text),
+      remote_group_id: nullable(text),
+    }),
+  ),
+})
+const groupMember1 = record({ id: text, security_group_id: text, ip_addresses: list(text) })
+
+/** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
+const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
+  port: port2 satisfies Same<TypeOf<typeof port2>, PortObject>,
+  network: network1 satisfies Same<TypeOf<typeof network1>, WireTypes['network']>,
+  neighbor: neighbor1 satisfies Same<TypeOf<typeof neighbor1>, WireTypes['neighbor']>,
+  chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
+  security_group: securityGroup1 satisfies Same<TypeOf<typeof securityGroup1>, WireTypes['security_group']>,
+  group_member: groupMember1 satisfies Same<TypeOf<typeof groupMember1>, WireTypes['group_member']>,
+}
+
+const ladders: { readonly [T in WireType]: Ladder } = {
+  port: { first: port1, rungs: [{ shape: newest.port, up: portUp, down: portDown }] },
+  network: { first: newest.network, rungs: [] },
+  neighbor: { first: newest.neighbor, rungs: [] },
+  chassis: { first: newest.chassis, rungs: [] },
+  security_group: { first: newest.security_group, rungs: [] },
+  group_member: { first: newest.group_member, rungs: [] },
+}
+
+export const wireTypes = Object.keys(ladders) as readonly WireType[]
+export const isWireType = (name: string): name is WireType => Object.hasOwn(ladders, name)
+
+/** The newest version of a type; the version of every object in a world. */
+export const currentVersion = (type: WireType): number => ladders[type].rungs.length + 1
+
+/** Undefined when this build does not know the version. */
+export const shapeOf = (type: WireType, version: number): Shape<unknown> | undefined =>
+  version === 1 ? ladders[type].first : ladders[type].rungs[version - 2]?.shape
+
+/** From the newest version down to `version`, which this build must know. */
+export const convertDown = (type: WireType, object: WireObject, version: number): Versioned =>
+  ladders[type].rungs
+    .slice(version - 1)
+    .reduceRight<unknown>((newer, rung) => rung.down(newer as never), object) as Versioned
+
+/** From `version`, whose shape `object` must have, up to the newest. */
+export const convertUp = (type: WireType, object: unknown, version: number): WireObject =>
+  ladders[type].rungs.slice(version - 1).reduce<unknown>((older, rung) => rung.up(older as never), object) as WireObject
+
+/** Versions an agent of this build reads, per type: what its hello says. */
+export type ReadableVersions = Readonly<Record<WireType, readonly number[]>>
+export const readableVersions = (): ReadableVersions =>
+  Object.fromEntries(
+    wireTypes.map((type) => [type, Array.from({ length: currentVersion(type) }, (_, index) => index + 1)]),
+  ) as unknown as ReadableVersions
+
+/** The version each type travels in on one connection. A type that is absent does not travel. */
+export type SpokenVersions = Readonly<Partial<Record<WireType, number>>>
+export type Negotiation =
+  | { readonly ok: true; readonly versions: SpokenVersions }
+  | { readonly ok: false; readonly message: string }
+
+/**
+ * The highest version both sides know, per type. A type the agent does not name is left out (a build from before the
+ * type existed); a type it names without a version we know ends the negotiation. Types we do not know are ignored.
+ */
+export function negotiate(theirs: Readonly<Partial<Record<string, readonly number[]>>>): Negotiation {
+  const versions: Partial<Record<WireType, number>> = {}
+  for (const type of wireTypes) {
+    const offered = theirs[type]
+    if (!offered) continue
+    const common = offered.filter((version) => Number.isInteger(version) && version >= 1 && shapeOf(type, version))
+    if (common.length === 0) {
+      const said = offered.length === 0 ? 'none' : offered.join(', ')
+      const message = `no common version of wire type ${type}: the agent reads ${said}, this server sends 1 to ${currentVersion(type)}; upgrade the older of the two`
+      return { ok: false, message }
+    }
+    versions[type] = Math.max(...common)
+  }
+  if (!versions.port)
+    return { ok: false, message: 'the agent names no version of wire type port that this server knows' }
+  return { ok: true, versions }
+}
