@@ -1,0 +1,130 @@
+/**
+ * Open vSwitch of one lab host: its own ovsdb-server and ovs-vswitchd inside the host's namespace, and the underlay
+ * bridge that carries the tunnel address. Every function may be called again and brings back what is missing.
+ *
+ * The daemons run at a raised priority: they stand for hardware that has cores of its own.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CommandFailed, inNamespace, ipBatch, run, tryRun, words } from './exec.ts'
+import type { Lab } from './state.ts'
+import { hostIndex, hostNamespace, tunnelIp, UNDERLAY_MTU, underlayMac } from './names.ts'
+import { isAlive, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
+
+const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
+const PRIORITY = ['nice', '-n', '-10']
+/** The bridge that owns eth0 and has the tunnel address, as its internal port. */
+export const UNDERLAY_BRIDGE = 'br-phy'
+
+/** Environment for Open vSwitch's programs: with it, a plain `ovs-vsctl show` speaks to that host. */
+export const ovsEnv = (dir: string): NodeJS.ProcessEnv => ({
+  ...process.env,
+  OVS_RUNDIR: dir,
+  OVS_LOGDIR: dir,
+  OVS_DBDIR: dir,
+  OVS_SYSCONFDIR: dir,
+})
+
+export interface OvsProcesses {
+  readonly ovsdb: ProcessRef | null
+  readonly vswitchd: ProcessRef | null
+}
+
+export const ovsProcesses = (dir: string): OvsProcesses => ({
+  ovsdb: refFromPidFile(join(dir, 'ovsdb.pid')),
+  vswitchd: refFromPidFile(join(dir, 'vswitchd.pid')),
+})
+
+export const vsctl = (lab: Lab, host: string, args: readonly string[]): Promise<string> =>
+  run(['ovs-vsctl', '--timeout=15', `--db=unix:${lab.paths.ovsdb(host)}`, ...args])
+
+const daemon = async (
+  ns: string,
+  dir: string,
+  program: string,
+  name: string,
+  args: readonly string[],
+): Promise<void> => {
+  const options = [`--unixctl=${join(dir, `${name}.ctl`)}`, `--pidfile=${join(dir, `${name}.pid`)}`]
+  const log = [`--log-file=${join(dir, `${name}.log`)}`, '-vconsole:off', '--detach', '--no-chdir']
+  await run(inNamespace(ns, [...PRIORITY, program, ...args, ...options, ...log]), { env: ovsEnv(dir) })
+}
+
+/** Starts what does not run of the two daemons; answers true when ovs-vswitchd was started anew. */
+export const startOvs = async (lab: Lab, host: string): Promise<boolean> => {
+  const dir = lab.paths.host(host)
+  const ns = hostNamespace(lab.spec.name, host)
+  await mkdir(dir, { recursive: true })
+  const db = join(dir, 'conf.db')
+  if (!existsSync(db)) await run(['ovsdb-tool', 'create', db, SCHEMA])
+  const running = ovsProcesses(dir)
+  if (!isAlive(running.ovsdb)) {
+    await daemon(ns, dir, 'ovsdb-server', 'ovsdb', [db, `--remote=punix:${lab.paths.ovsdb(host)}`])
+    await vsctl(lab, host, ['--no-wait', 'init'])
+  }
+  if (isAlive(running.vswitchd)) return false
+  await daemon(ns, dir, 'ovs-vswitchd', 'vswitchd', [`unix:${lab.paths.ovsdb(host)}`])
+  return true
+}
+
+/** Ends both daemons; the forwarding of that host ends with them. */
+export const stopOvs = async (lab: Lab, host: string): Promise<void> => {
+  const { ovsdb, vswitchd } = ovsProcesses(lab.paths.host(host))
+  await terminate(vswitchd)
+  await terminate(ovsdb)
+}
+
+/**
+ * Gives the host its place in the underlay. Userspace datapath: a bridge owns eth0 and its internal port has the
+ * tunnel address (that port dies with ovs-vswitchd, so this follows every start). Kernel datapath: eth0 has it.
+ */
+export const joinUnderlay = async (lab: Lab, host: string): Promise<void> => {
+  const ns = hostNamespace(lab.spec.name, host)
+  const index = hostIndex(host) ?? 0
+  const address = `${tunnelIp(index)}/24`
+  if (lab.spec.datapath === 'system') return ipBatch(ns, [`addr replace ${address} dev eth0`])
+  const bridge = `--may-exist add-br ${UNDERLAY_BRIDGE} -- set Bridge ${UNDERLAY_BRIDGE} datapath_type=netdev`
+  const identity = `fail_mode=standalone other_config:hwaddr="${underlayMac(index)}"`
+  const port = `-- --may-exist add-port ${UNDERLAY_BRIDGE} eth0 -- set Open_vSwitch . external_ids:hostname=${host}`
+  await vsctl(lab, host, words(`${bridge} ${identity} ${port}`))
+  await ipBatch(ns, [
+    `addr replace ${address} dev ${UNDERLAY_BRIDGE}`,
+    `link set ${UNDERLAY_BRIDGE} mtu ${UNDERLAY_MTU} up`,
+  ])
+  await Promise.all([
+    run(inNamespace(ns, ['ethtool', '-K', UNDERLAY_BRIDGE, 'tx', 'off'])).catch(() => undefined),
+    guardDevice(lab, host, 'eth0'),
+  ])
+}
+
+/**
+ * Keeps the host's own kernel from answering what the switch receives. The userspace datapath reads a device beside
+ * the kernel's stack, which would see every frame too (and send ICMP errors for tunnel packets). A drop at the
+ * device's ingress hook stands behind the tap that Open vSwitch reads.
+ */
+export const guardDevice = async (lab: Lab, host: string, device: string): Promise<void> => {
+  if (lab.spec.datapath === 'system') return
+  const ns = hostNamespace(lab.spec.name, host)
+  const rules = `
+add table netdev labguard
+add chain netdev labguard ${device} { type filter hook ingress device ${device} priority -500; policy drop; }
+`
+  await run(inNamespace(ns, ['nft', '-f', '-']), { input: rules })
+}
+
+/** Takes the guard of a device away, before the device goes. */
+export const unguardDevice = async (lab: Lab, host: string, device: string): Promise<void> => {
+  if (lab.spec.datapath === 'system') return
+  const ns = hostNamespace(lab.spec.name, host)
+  await tryRun(inNamespace(ns, ['nft', 'delete', 'chain', 'netdev', 'labguard', device]))
+}
+
+/** One sentence when this kernel cannot run the wished datapath, else null. */
+export const datapathIssue = async (datapath: 'netdev' | 'system'): Promise<string | null> => {
+  if (datapath === 'netdev' || existsSync('/sys/module/openvswitch')) return null
+  const loaded = await run(['modprobe', 'openvswitch']).catch((error: unknown) => error)
+  if (!(loaded instanceof Error)) return null
+  const why = loaded instanceof CommandFailed ? loaded.stderr.trim() : loaded.message
+  return `this kernel has no openvswitch module (${why}): use --datapath netdev`
+}

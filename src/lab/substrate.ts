@@ -1,0 +1,71 @@
+/**
+ * The lab's ground: one namespace a host, one for the underlay (a Linux bridge), a veth between each host and it.
+ * `planSubstrate` is pure: what is wanted against what stands, to lines of `ip`; `applySubstrate` only runs them.
+ */
+import { readdir } from 'node:fs/promises'
+import { ipBatch, run } from './exec.ts'
+import { hostIndex, hostNamespace, UNDERLAY_MTU, underlayMac, underlayNamespace } from './names.ts'
+
+export interface SubstrateSeen {
+  readonly namespaces: ReadonlySet<string>
+  /** Devices in the underlay namespace: the bridge and the hosts' ends. */
+  readonly underlay: ReadonlySet<string>
+}
+
+export interface SubstrateSteps {
+  /** Lines for `ip -batch` in the caller's namespace, in order. */
+  readonly root: readonly string[]
+  /** Lines for `ip -n NS -batch`. */
+  readonly inside: ReadonlyMap<string, readonly string[]>
+}
+
+const BRIDGE = 'underlay'
+export const underlayEnd = (host: string): string => `to-${host}`
+
+/** Pure. Adds what is missing and leaves the rest alone; applied once, it plans nothing. */
+export const planSubstrate = (lab: string, hosts: readonly string[], seen: SubstrateSeen): SubstrateSteps => {
+  const root: string[] = []
+  const inside = new Map<string, string[]>()
+  const into = (ns: string, ...lines: string[]): void => {
+    inside.set(ns, [...(inside.get(ns) ?? []), ...lines])
+  }
+  const underlay = underlayNamespace(lab)
+  if (!seen.namespaces.has(underlay)) root.push(`netns add ${underlay}`)
+  const hasBridge = seen.namespaces.has(underlay) && seen.underlay.has(BRIDGE)
+  if (!hasBridge)
+    into(underlay, `link set lo up`, `link add ${BRIDGE} type bridge`, `link set ${BRIDGE} mtu ${UNDERLAY_MTU} up`)
+  for (const host of hosts) {
+    const ns = hostNamespace(lab, host)
+    const fresh = !seen.namespaces.has(ns)
+    if (fresh) root.push(`netns add ${ns}`)
+    // A host's namespace takes its veth with it, so a new namespace never meets an old end.
+    if (!fresh && seen.underlay.has(underlayEnd(host))) continue
+    const mac = underlayMac(hostIndex(host) ?? 0)
+    const end = underlayEnd(host)
+    root.push(
+      `link add eth0 netns ${ns} mtu ${UNDERLAY_MTU} address ${mac} type veth peer name ${end} netns ${underlay} mtu ${UNDERLAY_MTU}`,
+    )
+    into(ns, 'link set lo up', 'link set eth0 addrgenmode none up')
+    into(underlay, `link set ${end} master ${BRIDGE} up`)
+  }
+  return { root, inside }
+}
+
+export const namespacesNow = async (): Promise<Set<string>> =>
+  new Set(await readdir('/var/run/netns').catch(() => [] as string[]))
+
+const devicesIn = async (ns: string): Promise<string[]> => {
+  const links = JSON.parse(await run(['ip', '-n', ns, '-j', 'link'])) as { ifname: string }[]
+  return links.map(({ ifname }) => ifname)
+}
+
+export const readSubstrate = async (lab: string): Promise<SubstrateSeen> => {
+  const namespaces = await namespacesNow()
+  const ns = underlayNamespace(lab)
+  return { namespaces, underlay: new Set(namespaces.has(ns) ? await devicesIn(ns) : []) }
+}
+
+export const applySubstrate = async (steps: SubstrateSteps): Promise<void> => {
+  await ipBatch(null, steps.root)
+  await Promise.all([...steps.inside].map(([ns, lines]) => ipBatch(ns, lines)))
+}
