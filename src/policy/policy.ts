@@ -1,0 +1,183 @@
+/**
+ * May a caller do that? Rules come from the defaults and from an operator's file; they are read, checked and
+ * compiled once, then asked many times a request.
+ *
+ * While the old defaults hold (`enforceNewDefaults` off), a caller for whom `context_is_admin` holds passes every
+ * rule, as in Neutron's Zed release; afterwards admins too are subject to each rule's own text.
+ */
+import type { Caller } from '#kernel/caller.ts'
+import { print } from './ast.ts'
+import { type Compiled, compile } from './compile.ts'
+import { defaultRules } from './defaults/index.ts'
+import type { Operation, RuleDefault } from './defaults/rule.ts'
+import { type Explanation, type Reason, reason } from './explain.ts'
+import type { Overrides } from './file.ts'
+import { loadRules, type Rule, references } from './load.ts'
+import { type Residual, reduce } from './residual.ts'
+import { credentialsOf, type Facts, type Scope, scopeOf, type Target } from './values.ts'
+
+export interface PolicyOptions {
+  /** Rules of the policy file; each replaces the default of its name. */
+  readonly overrides?: Overrides
+  /** Off: a default allows what its former text allowed too. On: its present text alone. */
+  readonly enforceNewDefaults: boolean
+  /** On: tokens whose scope a rule is not made for are refused by it. */
+  readonly enforceScope: boolean
+  /** Rules of resources beyond the core ones; by default the product's own list. */
+  readonly defaults?: readonly RuleDefault[]
+}
+
+export interface EffectiveRule {
+  readonly name: string
+  readonly text: string
+  readonly source: 'default' | 'file'
+  readonly description: string
+  readonly operations: readonly Operation[]
+}
+
+export interface Policy {
+  has(rule: string): boolean
+  /**
+   * `target`: the attributes of the object under their canonical names (`project_id`, not `tenant_id`), and its
+   * parents' as `network:project_id`, `security_group:project_id`, `ext_parent:project_id`; `shared` (of the object,
+   * or `network:shared`) as this caller sees it. A rule that does not exist is decided by the rule `default`.
+   */
+  allows(rule: string, caller: Caller, target: Target): boolean
+  /** What is left to ask of a target when the caller is known. `holdsFor(residual(…), target)` is `allows(…, target)`. */
+  residual(rule: string, caller: Caller): Residual
+  /** May this caller do that, and by which rule? */
+  explain(rule: string, caller: Caller, target: Target): Explanation
+  /** All rules by name, as they are in force. */
+  effective(): readonly EffectiveRule[]
+  /** Rules of the file that have no default and that nothing refers to: most likely typing errors. */
+  unused(): readonly string[]
+  /** Does `context_is_admin` hold? The caller's own credentials are the target. */
+  isAdmin(caller: Caller): boolean
+}
+
+/** What decides before a rule's own text does. */
+type Foreclosed = 'admin' | 'scope' | null
+
+/** @throws PolicyError with all problems of the overrides together */
+export function createPolicy(options: PolicyOptions): Policy {
+  const { enforceNewDefaults, enforceScope, overrides = {}, defaults = defaultRules } = options
+  const rules = loadRules(defaults, overrides, enforceNewDefaults)
+  const engine = createEngine(rules)
+  const factsOf = memoByCaller(credentialsOf)
+  const residualOf = memoResiduals(engine)
+  const isAdmin = (caller: Caller): boolean => engine.isAdmin(factsOf(caller))
+
+  const foreclosed = (rule: Rule, caller: Caller): Foreclosed => {
+    if (!enforceNewDefaults && isAdmin(caller)) return 'admin'
+    const scopes = enforceScope ? rule.default?.scopes : undefined
+    return scopes && !scopes.includes(scopeOf(caller)) ? 'scope' : null
+  }
+
+  return {
+    has: (rule) => rules.has(rule),
+    allows: (name, caller, target) => {
+      const rule = engine.find(name)
+      const early = foreclosed(rule, caller)
+      return early === null ? engine.rule(rule.name)(factsOf(caller), target) : early === 'admin'
+    },
+    residual: (name, caller) => {
+      const rule = engine.find(name)
+      const early = foreclosed(rule, caller)
+      return early === null ? residualOf(rule, factsOf(caller)) : early === 'admin'
+    },
+    explain: (name, caller, target) => {
+      const rule = engine.find(name)
+      return explain(engine, rule, foreclosed(rule, caller), { facts: factsOf(caller), scope: scopeOf(caller), target })
+    },
+    effective: () => [...rules.values()].map(effectiveRule).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    unused: () => {
+      const used = new Set([...rules.values()].flatMap((rule) => references(rule.check)))
+      return [...rules.values()].filter((rule) => !rule.default && !used.has(rule.name)).map((rule) => rule.name)
+    },
+    isAdmin,
+  }
+}
+
+function explain(
+  engine: Engine,
+  rule: Rule,
+  early: Foreclosed,
+  { facts, scope, target }: { readonly facts: Facts; readonly scope: Scope; readonly target: Target },
+): Explanation {
+  const why = (of: Rule, on: Target): Reason =>
+    reason(of.check, facts, on, {
+      check: (name) => engine.find(name).check,
+      compile: (check) => compile(check, engine),
+    })
+  if (early === 'admin') {
+    const admin = engine.find('context_is_admin')
+    return { allowed: true, rule: admin.name, text: print(admin.check), because: why(admin, facts) }
+  }
+  const text = print(rule.check)
+  if (early === 'scope') {
+    const say = `the scope of the token (${scope}) is one of: ${rule.default?.scopes?.join(', ')}`
+    return { allowed: false, rule: rule.name, text, because: { text: say, holds: false, of: [] } }
+  }
+  const because = why(rule, target)
+  return { allowed: because.holds, rule: rule.name, text, because }
+}
+
+const effectiveRule = ({ name, check, source, default: known }: Rule): EffectiveRule => ({
+  name,
+  text: print(check),
+  source,
+  description: known?.description ?? '',
+  operations: known?.operations ?? [],
+})
+
+interface Engine {
+  /** The rule of that name, or the rule `default`. */
+  find(name: string): Rule
+  rule(name: string): Compiled
+  isAdmin(facts: Facts): boolean
+}
+
+/** Compiles each rule when it is first needed, and never twice. */
+function createEngine(rules: ReadonlyMap<string, Rule>): Engine {
+  const compiled = new Map<string, Compiled>()
+  const engine: Engine = {
+    find: (name) => {
+      const rule = rules.get(name) ?? rules.get('default')
+      if (!rule) throw new Error(`neither the rule '${name}' nor the rule 'default' exists`)
+      return rule
+    },
+    rule: (name) => {
+      let made = compiled.get(name)
+      if (!made) compiled.set(name, (made = compile(engine.find(name).check, engine)))
+      return made
+    },
+    isAdmin: (facts) => rules.has('context_is_admin') && engine.rule('context_is_admin')(facts, facts),
+  }
+  return engine
+}
+
+function memoByCaller(work: (caller: Caller) => Facts): (caller: Caller) => Facts {
+  const known = new WeakMap<Caller, Facts>()
+  return (caller) => {
+    let facts = known.get(caller)
+    if (!facts) known.set(caller, (facts = work(caller)))
+    return facts
+  }
+}
+
+const RESIDUALS_KEPT = 4096
+
+/** The key holds all of a caller that a rule can read, so that every token of one user and project shares. */
+function memoResiduals(engine: Engine): (rule: Rule, facts: Facts) => Residual {
+  const known = new Map<string, Residual>()
+  const around = { rule: (name: string) => engine.find(name).check, isAdmin: engine.isAdmin }
+  return (rule, facts) => {
+    const key = `${rule.name}\n${JSON.stringify(facts)}`
+    let residual = known.get(key)
+    if (residual === undefined) {
+      if (known.size >= RESIDUALS_KEPT) known.clear()
+      known.set(key, (residual = reduce(rule.check, facts, around)))
+    }
+    return residual
+  }
+}
