@@ -1,0 +1,127 @@
+/**
+ * What the world says between the lines: derived facts that flows depend on, kept up to date key by key.
+ *
+ * A flood list depends on *which hosts* have ports of a network, not on each of ten thousand neighbours; a port
+ * depends on a security group's *shape*, not on each of its rules. `update` answers the names of the facts that
+ * changed, so that exactly what read them is compiled again.
+ */
+import { type SecurityGroupObject, splitKey, type WireKey, type World } from '#wire/objects.ts'
+
+/** What a port must know of its groups; the rules themselves are the group's own flows. */
+export interface GroupShape {
+  readonly stateful: boolean
+  /** Groups named as remote, sorted. */
+  readonly ingressRemotes: readonly string[]
+  readonly egressRemotes: readonly string[]
+}
+
+export interface Relations {
+  /** Reads `key` from `world` and answers the names of changed facts, `key` itself first. */
+  update(world: World, key: WireKey): readonly string[]
+  /** Ports of this host in a network, sorted. */
+  portsOf(network: string): readonly string[]
+  /** Other hosts that have ports of a network, sorted. */
+  hostsOf(network: string): readonly string[]
+  /** Null when the group is not in the world. */
+  shapeOf(group: string): GroupShape | null
+  /** The network is in the world and administratively up. */
+  networkUp(network: string): boolean
+}
+
+export const fact = {
+  portsOf: (network: string): string => `ports-of/${network}`,
+  hostsOf: (network: string): string => `hosts-of/${network}`,
+  shapeOf: (group: string): string => `shape-of/${group}`,
+  networkUp: (network: string): string => `up/${network}`,
+} as const
+
+export function createRelations(self: string): Relations {
+  const ports = createBag()
+  const hosts = createBag()
+  const shapes = new Map<string, GroupShape>()
+  const up = new Set<string>()
+
+  const updatePort = (world: World, id: string): string[] =>
+    ports.put(id, world.port.get(id)?.network_id, id).map(fact.portsOf)
+
+  const updateNeighbor = (world: World, id: string): string[] => {
+    const neighbor = world.neighbor.get(id)
+    const elsewhere = neighbor && neighbor.host !== self ? neighbor : undefined
+    return hosts.put(id, elsewhere?.network_id, elsewhere?.host ?? '').map(fact.hostsOf)
+  }
+
+  const updateGroup = (world: World, id: string): string[] => {
+    const group = world.security_group.get(id)
+    const before = JSON.stringify(shapes.get(id))
+    if (group) shapes.set(id, shape(group))
+    else shapes.delete(id)
+    return before === JSON.stringify(shapes.get(id)) ? [] : [fact.shapeOf(id)]
+  }
+
+  const updateNetwork = (world: World, id: string): string[] => {
+    const before = up.has(id)
+    if (world.network.get(id)?.admin_state_up) up.add(id)
+    else up.delete(id)
+    return before === up.has(id) ? [] : [fact.networkUp(id)]
+  }
+
+  const updaters = {
+    port: updatePort,
+    neighbor: updateNeighbor,
+    security_group: updateGroup,
+    network: updateNetwork,
+    chassis: () => [],
+    group_member: () => [],
+  }
+  return {
+    update: (world, key) => {
+      const { type, id } = splitKey(key)
+      return [key, ...updaters[type](world, id)]
+    },
+    portsOf: ports.list,
+    hostsOf: hosts.list,
+    shapeOf: (group) => shapes.get(group) ?? null,
+    networkUp: (network) => up.has(network),
+  }
+}
+
+const shape = ({ stateful, rules }: SecurityGroupObject): GroupShape => {
+  const remotes = (direction: string): string[] =>
+    [
+      ...new Set(rules.flatMap((r) => (r.direction === direction && r.remote_group_id ? [r.remote_group_id] : []))),
+    ].sort()
+  return { stateful, ingressRemotes: remotes('ingress'), egressRemotes: remotes('egress') }
+}
+
+/** Values by owner, counted by member: a list changes only when its set of distinct values does. */
+function createBag() {
+  const members = new Map<string, { readonly owner: string; readonly value: string }>()
+  const counts = new Map<string, Map<string, number>>()
+
+  const count = (owner: string, value: string, step: 1 | -1): boolean => {
+    const values = counts.get(owner) ?? new Map<string, number>()
+    const before = values.get(value) ?? 0
+    if (before + step === 0) values.delete(value)
+    else values.set(value, before + step)
+    if (values.size === 0) counts.delete(owner)
+    else counts.set(owner, values)
+    return before === 0 || before + step === 0
+  }
+
+  return {
+    /** Puts or, without an owner, takes away; answers the owners whose list changed. */
+    put: (member: string, owner: string | undefined, value: string): string[] => {
+      const before = members.get(member)
+      if (before?.owner === owner && before?.value === value) return []
+      const changed = new Set<string>()
+      if (before && count(before.owner, before.value, -1)) changed.add(before.owner)
+      if (owner === undefined) members.delete(member)
+      else {
+        members.set(member, { owner, value })
+        if (count(owner, value, 1)) changed.add(owner)
+      }
+      return [...changed]
+    },
+    list: (owner: string): readonly string[] => [...(counts.get(owner)?.keys() ?? [])].sort(),
+  }
+}
