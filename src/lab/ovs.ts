@@ -99,6 +99,20 @@ export const joinUnderlay = async (lab: Lab, host: string): Promise<void> => {
 }
 
 /**
+ * Tells the userspace datapath its peers' MAC addresses. It has no queue for packets whose tunnel peer is still to be
+ * resolved, as the kernel has, and would drop the first ones to every host.
+ */
+export const warmNeighbors = async (lab: Lab, host: string, hosts: readonly string[]): Promise<void> => {
+  if (lab.spec.datapath === 'system') return
+  const control = join(lab.paths.host(host), 'vswitchd.ctl')
+  for (const peer of hosts.filter((one) => one !== host)) {
+    const index = hostIndex(peer) ?? 0
+    const entry = ['tnl/neigh/set', UNDERLAY_BRIDGE, tunnelIp(index), underlayMac(index)]
+    await run(['ovs-appctl', '--timeout=5', '-t', control, ...entry])
+  }
+}
+
+/**
  * Keeps the host's own kernel from answering what the switch receives. The userspace datapath reads a device beside
  * the kernel's stack, which would see every frame too (and send ICMP errors for tunnel packets). A drop at the
  * device's ingress hook stands behind the tap that Open vSwitch reads.

@@ -95,3 +95,13 @@ export const unplugVm = async (lab: Lab, vm: Plug['vm']): Promise<void> => {
   await rm(join(lab.paths.vms, `${vm.name}.lease`), { force: true })
   await forgetVm(lab.paths, vm.name)
 }
+
+/** Takes the VM's tap out of the integration bridge behind everybody's back; the device stays. */
+export const deletePortOf = async (lab: Lab, { host, tap }: VmState): Promise<void> => {
+  await vsctl(lab, host, ['--no-wait', 'del-port', INTEGRATION_BRIDGE, tap])
+}
+
+/** Deletes the VM's namespace, and with it both ends of its link, as a crash of the hypervisor would. */
+export const deleteNamespaceOf = async (lab: Lab, { name }: VmState): Promise<void> => {
+  await run(['ip', 'netns', 'del', vmNs(lab, name)])
+}

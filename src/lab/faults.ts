@@ -1,0 +1,125 @@
+/**
+ * What can be done to a lab while traffic flows: agents and servers signalled, restarted, upgraded; flows, ports and
+ * DHCP servers taken away behind an agent's back. The grammar is parsed purely; `strike` carries one action out.
+ */
+import { join } from 'node:path'
+import { run, sleep } from './exec.ts'
+import { startAgent, stopAgent, waitForAgent } from './agents.ts'
+import { hostNames, restoreOvs } from './hosts.ts'
+import { ovsProcesses } from './ovs.ts'
+import { terminate } from './processes.ts'
+import { startServer, stopServer } from './server.ts'
+import type { Lab } from './state.ts'
+
+export type Action =
+  | { readonly on: 'agent'; readonly host: string; readonly what: 'TERM' | 'KILL' | 'upgrade' | 'downgrade' }
+  | { readonly on: 'server'; readonly what: 'TERM' | 'KILL' }
+  | { readonly on: 'ovs'; readonly host: string; readonly what: 'restart' }
+  | { readonly on: 'flows' | 'dhcp'; readonly host: string; readonly what: 'break' }
+  | { readonly on: 'wait'; readonly seconds: number }
+
+export const ACTION_FORMS =
+  'agent:HOST:TERM, agent:HOST:KILL, agent:HOST:upgrade, agent:HOST:downgrade, server:TERM, server:KILL, ovs:HOST:restart, flows:HOST:break, dhcp:HOST:break, wait:SECONDS (HOST may be *; several with commas)'
+
+/** Pure. The actions of a `--during` text in order, `*` spread over the hosts; a sentence for what it cannot mean. */
+export const parseActions = (text: string, hosts: readonly string[]): Action[] | string => {
+  const actions: Action[] = []
+  for (const part of text.split(',').map((one) => one.trim())) {
+    const parsed = parseAction(part, hosts)
+    if (typeof parsed === 'string') return parsed
+    actions.push(...parsed)
+  }
+  return actions
+}
+
+const parseAction = (part: string, hosts: readonly string[]): Action[] | string => {
+  const bad = `'${part}' is not an action; there are: ${ACTION_FORMS}`
+  const [on = '', ...rest] = part.split(':')
+  const last = rest.at(-1) ?? ''
+  if (on === 'wait') return /^\d+(\.\d+)?$/.test(last) ? [{ on, seconds: Number(last) }] : bad
+  if (on === 'server') return rest.length === 1 && (last === 'TERM' || last === 'KILL') ? [{ on, what: last }] : bad
+  const [host = '', what = '', ...more] = rest
+  if (more.length > 0) return bad
+  const targets = host === '*' ? hosts : hosts.filter((one) => one === host)
+  if (targets.length === 0) return `there is no host '${host}'; there are ${hosts.join(', ')}`
+  if (on === 'agent' && (what === 'TERM' || what === 'KILL' || what === 'upgrade' || what === 'downgrade'))
+    return targets.map((target) => ({ on, host: target, what }))
+  if (on === 'ovs' && what === 'restart') return targets.map((target) => ({ on, host: target, what }))
+  if ((on === 'flows' || on === 'dhcp') && what === 'break')
+    return targets.map((target) => ({ on, host: target, what }))
+  return bad
+}
+
+export const describeAction = (action: Action): string => {
+  switch (action.on) {
+    case 'agent':
+      return action.what === 'TERM' || action.what === 'KILL'
+        ? `SIG${action.what} the agent of ${action.host}, start it again`
+        : `${action.what} the agent of ${action.host} in place`
+    case 'server':
+      return `SIG${action.what} the server, start it again`
+    case 'ovs':
+      return `restart Open vSwitch on ${action.host}`
+    case 'flows':
+      return `delete all flows on ${action.host}`
+    case 'dhcp':
+      return `kill the DHCP servers on ${action.host}`
+    case 'wait':
+      return `wait ${action.seconds} s`
+  }
+}
+
+export interface StrikeTools {
+  /** True once the server has heard from this host's agent after `since` (ms since 1970). */
+  readonly heardFrom: (host: string, since: number) => Promise<boolean>
+  /** Another build of the source tree, for upgrades; made when first asked for. */
+  readonly otherBuild: () => Promise<string>
+  readonly ownBuild: string
+}
+
+/** Carries one action out and answers when the lab stands again: agents have reported, the server serves. */
+export const strike = async (lab: Lab, action: Action, tools: StrikeTools): Promise<void> => {
+  switch (action.on) {
+    case 'agent': {
+      const build = action.what === 'upgrade' ? await tools.otherBuild() : undefined
+      const back = action.what === 'downgrade' ? tools.ownBuild : build
+      await stopAgent(lab, action.host, action.what === 'KILL' ? 'SIGKILL' : 'SIGTERM')
+      const since = Date.now()
+      await startAgent(lab, action.host, back)
+      return waitForAgent(lab, action.host, () => tools.heardFrom(action.host, since), 20_000)
+    }
+    case 'server':
+      await stopServer(lab.paths, action.what === 'KILL' ? 'SIGKILL' : 'SIGTERM')
+      await startServer(lab.paths)
+      return
+    case 'ovs':
+      await terminate(ovsProcesses(lab.paths.host(action.host)).vswitchd)
+      return restoreOvs(lab, action.host)
+    case 'flows':
+      return breakFlows(lab, action.host)
+    case 'dhcp':
+      await breakDhcp(lab, action.host)
+      return
+    case 'wait':
+      return sleep(action.seconds * 1000)
+  }
+}
+
+/** Deletes every flow of the integration bridge, as a careless hand would. */
+export const breakFlows = async (lab: Lab, host: string): Promise<void> => {
+  await run(['ovs-ofctl', '-O', 'OpenFlow15', 'del-flows', `unix:${join(lab.paths.host(host), 'br-int.mgmt')}`])
+}
+
+/** Kills the DHCP servers that belong to this host's agent; answers how many there were. */
+export const breakDhcp = async (lab: Lab, host: string): Promise<number> => {
+  const dir = lab.paths.host(host)
+  const found = await run(['pgrep', '-f', `^[^ ]*dnsmasq .*${dir.replaceAll('.', '\\.')}/`]).catch(() => '')
+  const pids = found
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  return pids.length
+}
+
+export const allHosts = hostNames

@@ -1,0 +1,55 @@
+/** Bringing a lab's hosts up and taking everything of a lab away; both may be repeated, and begin from any half state. */
+import { rm, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { run } from './exec.ts'
+import { hostName, labPaths, namespacePrefix } from './names.ts'
+import { joinUnderlay, ovsProcesses, startOvs, warmNeighbors } from './ovs.ts'
+import { processesIn, type ProcessRef, terminate } from './processes.ts'
+import { hostsOnDisk, type Lab, listVms, readHost } from './state.ts'
+import { applySubstrate, namespacesNow, planSubstrate, readSubstrate } from './substrate.ts'
+
+export const hostNames = (lab: Lab): string[] => Array.from({ length: lab.spec.hosts }, (_, i) => hostName(i + 1))
+
+/** Namespaces, links and Open vSwitch of every host; adds what is missing. */
+export const bringUpHosts = async (lab: Lab): Promise<void> => {
+  const hosts = hostNames(lab)
+  const seen = await readSubstrate(lab.spec.name)
+  await applySubstrate(planSubstrate(lab.spec.name, hosts, seen))
+  await Promise.all(
+    hosts.map(async (host) => {
+      await startOvs(lab, host)
+      await joinUnderlay(lab, host)
+    }),
+  )
+  await Promise.all(hosts.map((host) => warmNeighbors(lab, host, hosts)))
+}
+
+/** Starts ovs-vswitchd again after it died or was stopped, and gives the host its underlay back. */
+export const restoreOvs = async (lab: Lab, host: string): Promise<void> => {
+  await startOvs(lab, host)
+  await joinUnderlay(lab, host)
+  await warmNeighbors(lab, host, hostNames(lab))
+}
+
+/**
+ * Removes a lab: the recorded processes, every process inside its namespaces, the namespaces, the files. What an agent
+ * left in namespaces of its own is named by `extraNamespaces`. Works from names alone, so a lost record is no obstacle.
+ */
+export const takeDown = async (root: string, name: string): Promise<boolean> => {
+  const paths = labPaths(root, name)
+  const hosts = await hostsOnDisk(paths)
+  const agents = await Promise.all(hosts.map(async (host) => (await readHost(paths, host)).agent))
+  const vms = await listVms(paths).catch(() => [])
+  const switches = hosts.flatMap((host) => Object.values(ovsProcesses(paths.host(host))) as (ProcessRef | null)[])
+  await Promise.all(agents.map((agent) => terminate(agent)))
+  const ours = [...(await namespacesNow())].filter((ns) => ns.startsWith(namespacePrefix(name)))
+  const found = ours.length > 0 || hosts.length > 0 || vms.length > 0
+  const inside = (await Promise.all(ours.map(processesIn))).flat()
+  await Promise.all([...switches, ...inside].map((ref) => terminate(ref, 2_000)))
+  for (const ns of ours) await run(['ip', 'netns', 'del', ns])
+  for (const ns of await readdir('/etc/netns').catch(() => [] as string[]))
+    if (ns.startsWith(namespacePrefix(name))) await rm(join('/etc/netns', ns), { recursive: true, force: true })
+  await rm(paths.hosts, { recursive: true, force: true })
+  await rm(paths.vms, { recursive: true, force: true })
+  return found
+}

@@ -1,0 +1,163 @@
+/** `lab up`, `lab down` and `lab status` as functions: whole labs, from any state to the one wished for. */
+import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startAgent, waitForAgent } from './agents.ts'
+import { type Api, apiFromOpenrc } from './api.ts'
+import { enrol, heardFrom } from './enrol.ts'
+import { bringUpHosts, hostNames, takeDown } from './hosts.ts'
+import { labPaths } from './names.ts'
+import { datapathIssue, ovsProcesses } from './ovs.ts'
+import { isAlive } from './processes.ts'
+import { removeServer, serverProcess, startServer } from './server.ts'
+import {
+  type Lab,
+  type LabSpec,
+  listVms,
+  openLab,
+  readHost,
+  type ServerSpec,
+  type VmState,
+  writeJson,
+} from './state.ts'
+
+export interface UpOptions {
+  readonly name: string
+  readonly hosts: number
+  readonly datapath: 'netdev' | 'system'
+  /** A server that runs already; `own` starts one; `none` makes bare Open vSwitch hosts. */
+  readonly server: 'own' | 'none' | Omit<ServerSpec, 'own'>
+}
+
+export type Say = (line: string) => void
+
+/** Refuses what cannot become the wished lab, in one sentence. */
+const checkWish = async (had: LabSpec | null, wish: UpOptions): Promise<void> => {
+  const issue = await datapathIssue(wish.datapath)
+  if (issue !== null) throw new Error(issue)
+  if (!had) return
+  if (had.hosts > wish.hosts)
+    throw new Error(`lab ${wish.name} has ${had.hosts} hosts; to have ${wish.hosts} run \`deuteron lab down\` first`)
+  if (had.datapath !== wish.datapath)
+    throw new Error(`lab ${wish.name} runs the ${had.datapath} datapath; run \`deuteron lab down\` first to change it`)
+}
+
+/**
+ * Makes the lab, or mends what is left of it: processes that died are started, links that went are made, and what
+ * stands is not touched. Answers once every agent has reported to the server.
+ */
+export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<Lab> => {
+  const had = await openLab(root, wish.name)
+  await checkWish(had?.spec ?? null, wish)
+  const paths = labPaths(root, wish.name)
+  await mkdir(paths.vms, { recursive: true })
+  const bare: LabSpec = {
+    version: 1,
+    name: wish.name,
+    datapath: wish.datapath,
+    hosts: wish.hosts,
+    server: had?.spec.server ?? null,
+  }
+  await writeJson(paths.spec, bare)
+  const began = performance.now()
+  const since = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`
+
+  const hosts = bringUpHosts({ spec: bare, paths }).then(() =>
+    say(`${wish.hosts} hosts with Open vSwitch stand (${since()})`),
+  )
+  const [server] = await Promise.all([serverFor(wish, paths), hosts])
+  const lab: Lab = { spec: { ...bare, server }, paths }
+  await writeJson(paths.spec, lab.spec)
+  if (!server) return lab
+  say(`the server serves ${server.url} (${since()})`)
+  await bringUpAgents(lab)
+  say(`${wish.hosts} agents have reported (${since()})`)
+  return lab
+}
+
+const serverFor = async (wish: UpOptions, paths: Lab['paths']): Promise<ServerSpec | null> => {
+  if (wish.server === 'none') return null
+  return wish.server === 'own' ? startServer(paths) : { own: false, ...wish.server }
+}
+
+const bringUpAgents = async (lab: Lab): Promise<void> => {
+  const api = await labApi(lab)
+  await Promise.all(
+    hostNames(lab).map(async (host) => {
+      await enrol(lab, host)
+      const since = Date.now()
+      const { agent } = await readHost(lab.paths, host)
+      if (isAlive(agent)) return
+      await startAgent(lab, host)
+      await waitForAgent(lab, host, () => heardFrom(api, host, since), 30_000)
+    }),
+  )
+}
+
+export const labApi = async (lab: Lab): Promise<Api> => {
+  if (!lab.spec.server) throw new Error(`lab ${lab.spec.name} has no server: it was made with --bare`)
+  return apiFromOpenrc(lab.spec.server.openrc)
+}
+
+/** Removes a lab with everything in it; answers false when there was nothing. Never fails on what is already gone. */
+export const bringDown = async (root: string, name: string): Promise<boolean> => {
+  const paths = labPaths(root, name)
+  const spec = (await openLab(root, name).catch(() => null))?.spec ?? null
+  const found = await takeDown(root, name)
+  await removeServer(paths)
+  await rm(paths.dir, { recursive: true, force: true })
+  await rmdir(root).catch(() => undefined)
+  return found || spec !== null
+}
+
+export interface HostStatus {
+  readonly host: string
+  readonly agentPid: number | null
+  readonly ovsdb: boolean
+  readonly vswitchd: boolean
+  readonly build: string
+}
+
+export interface LabStatus {
+  readonly spec: LabSpec
+  readonly dir: string
+  readonly serverPid: number | null
+  readonly hosts: readonly HostStatus[]
+  readonly vms: readonly (VmState & { readonly portStatus: string })[]
+}
+
+/** What of a lab is alive, and which status the server shows for each VM's port. */
+export const readStatus = async (lab: Lab): Promise<LabStatus> => {
+  const { spec, paths } = lab
+  const hosts = await Promise.all(
+    hostNames(lab).map(async (host) => {
+      const { agent, build } = await readHost(paths, host)
+      const { ovsdb, vswitchd } = ovsProcesses(paths.host(host))
+      return {
+        host,
+        agentPid: isAlive(agent) ? agent.pid : null,
+        ovsdb: isAlive(ovsdb),
+        vswitchd: isAlive(vswitchd),
+        build: build === '' ? '' : build,
+      }
+    }),
+  )
+  const server = await serverProcess(paths)
+  const vms = await listVms(paths)
+  const ids = vms.map(({ portId }) => `id=${portId}`).join('&')
+  const ports: readonly { id: string; status: string }[] =
+    spec.server && vms.length > 0
+      ? await labApi(lab)
+          .then((api) => api.call('GET', `ports?fields=id&fields=status&${ids}`))
+          .then((body) => body['ports'] as { id: string; status: string }[])
+          .catch(() => [])
+      : []
+  const statusOf = (id: string): string =>
+    ports.find((port) => port.id === id)?.status ?? (spec.server ? 'unknown' : '-')
+  return {
+    spec,
+    dir: join(paths.dir),
+    serverPid: isAlive(server) ? server.pid : null,
+    hosts,
+    vms: vms.map((vm) => ({ ...vm, portStatus: statusOf(vm.portId) })),
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The lab's own server: `deuteron up` as a child with a data folder inside the lab, and its stop, kill and start again.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { run, waitFor } from './exec.ts'
+import type { LabPaths } from './names.ts'
+import { isAlive, type ProcessRef, signal, startDetached, terminate, waitGone } from './processes.ts'
+import { REPOSITORY } from './repository.ts'
+import { readJson, type ServerSpec, writeJson } from './state.ts'
+
+interface OwnServer {
+  readonly process: ProcessRef
+  readonly apiPort: number
+  readonly feedPort: number
+}
+
+const recordOf = (paths: LabPaths): string => join(paths.dir, 'server.json')
+export const serverLog = (paths: LabPaths): string => join(paths.dir, 'server.log')
+const LAUNCHER = join(REPOSITORY, 'deuteron')
+
+/** Two TCP ports of the loopback address that nobody listens on now. */
+const freePorts = async (): Promise<[number, number]> => {
+  const listeners = [createServer(), createServer()]
+  const ports = await Promise.all(
+    listeners.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
+        }),
+    ),
+  )
+  await Promise.all(listeners.map((server) => new Promise((resolve) => server.close(resolve))))
+  return [ports[0] ?? 0, ports[1] ?? 0]
+}
+
+/** Pure: the command line of the lab's server. */
+export const serverArguments = (paths: LabPaths, apiPort: number, feedPort: number): string[] => [
+  LAUNCHER,
+  'up',
+  '--no-agent',
+  `--data=${paths.server}`,
+  `--port=${apiPort}`,
+  `--feed-port=${feedPort}`,
+  `--feed-socket=${paths.feedSocket}`,
+  '--agent-down-time=15',
+  '--heartbeat-interval=5',
+]
+
+const specOf = (paths: LabPaths, { apiPort }: OwnServer): ServerSpec => ({
+  own: true,
+  url: `http://127.0.0.1:${apiPort}`,
+  openrc: join(paths.server, 'openrc'),
+  feeds: [`ws+unix:${paths.feedSocket}:/agent`],
+})
+
+/** Starts the lab's server unless it runs, on the ports it had before, and waits until it serves (at most 60 s). */
+export const startServer = async (paths: LabPaths): Promise<ServerSpec> => {
+  const had = await readJson<OwnServer>(recordOf(paths))
+  if (had && isAlive(had.process)) return specOf(paths, had)
+  if (!existsSync(LAUNCHER)) throw new Error(`${LAUNCHER} is missing: the lab starts its server with it`)
+  await mkdir(paths.dir, { recursive: true })
+  await rm(paths.feedSocket, { force: true })
+  const [apiPort, feedPort] = had ? [had.apiPort, had.feedPort] : await freePorts()
+  const log = serverLog(paths)
+  const from = await stat(log).then(
+    ({ size }) => size,
+    () => 0,
+  )
+  const process_ = await startDetached(serverArguments(paths, apiPort, feedPort), { log, cwd: REPOSITORY })
+  const server = { process: process_, apiPort, feedPort }
+  await writeJson(recordOf(paths), server)
+  const ready = async (): Promise<'ready' | 'dead' | null> => {
+    if ((await readFrom(log, from)).split('\n').some((line) => line.startsWith('ready http'))) return 'ready'
+    return isAlive(process_) ? null : 'dead'
+  }
+  if ((await waitFor(ready, { timeout: 60_000 })) === 'ready') return specOf(paths, server)
+  await terminate(process_)
+  const said = (await readFrom(log, from)).trim().split('\n').slice(-5).join('\n')
+  throw new Error(`the lab's server did not start; the end of ${log}:\n${said}`)
+}
+
+const readFrom = async (path: string, offset: number): Promise<string> => {
+  const text = await readFile(path).catch(() => Buffer.alloc(0))
+  return text.subarray(offset).toString('utf8')
+}
+
+export const serverProcess = async (paths: LabPaths): Promise<ProcessRef | null> =>
+  (await readJson<OwnServer>(recordOf(paths)))?.process ?? null
+
+/** Ends the lab's server with a signal and waits until it is gone. */
+export const stopServer = async (paths: LabPaths, name: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+  const ref = await serverProcess(paths)
+  if (!signal(ref, name)) return
+  if (!(await waitGone(ref, 20_000))) throw new Error(`the lab's server ignores ${name} for 20 s`)
+}
+
+/** Processes whose working folder or open database lies in the lab's data folder: what a killed server left behind. */
+const leftOvers = async (paths: LabPaths): Promise<number[]> => {
+  const file = await open(join(paths.server, 'postgres', 'postmaster.pid')).catch(() => null)
+  if (!file) return []
+  const first = (await file.readFile('utf8')).split('\n')[0]
+  await file.close()
+  const pid = Number(first)
+  const cwd = await run(['readlink', `/proc/${pid}/cwd`]).catch(() => '')
+  return pid > 1 && cwd.trim().startsWith(paths.server) ? [pid] : []
+}
+
+/** Takes the lab's own server away with all its data. */
+export const removeServer = async (paths: LabPaths): Promise<void> => {
+  await terminate(await serverProcess(paths), 20_000)
+  for (const pid of await leftOvers(paths)) process.kill(pid, 'SIGQUIT')
+  await rm(paths.server, { recursive: true, force: true })
+  await rm(paths.feedSocket, { force: true })
+}
