@@ -23,7 +23,7 @@ export const requireLab = async (name: string | undefined, env: NodeJS.ProcessEn
 
 /** Installs the system packages the lab needs, on Debian, announced first; elsewhere missing ones are named. */
 export const ensureLabPackages = async (): Promise<void> => {
-  const { ensurePackages } = (await import('#launch/packages.ts')) as { ensurePackages(what: 'lab'): Promise<unknown> }
+  const { ensurePackages } = await import('#launch/packages.ts')
   await ensurePackages('lab')
 }
 

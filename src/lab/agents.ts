@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inNamespace, waitFor } from './exec.ts'
 import { hostIndex, hostNamespace, tunnelIp } from './names.ts'
 import { ovsEnv } from './ovs.ts'
-import { isAlive, signal, startDetached, waitGone } from './processes.ts'
+import { isAlive, isAliveIn, signal, startDetached, terminate, waitGone } from './processes.ts'
 import { REPOSITORY } from './repository.ts'
 import { type HostState, type Lab, readHost, writeHost } from './state.ts'
 
@@ -34,11 +34,13 @@ export const agentArguments = (lab: Lab, host: string, build: string): string[] 
 /** Starts the host's agent unless it runs; `build` is the source tree to run (default: the one it had, or ours). */
 export const startAgent = async (lab: Lab, host: string, build?: string): Promise<HostState> => {
   const had = await readHost(lab.paths, host)
-  if (isAlive(had.agent)) return had
+  const ns = hostNamespace(lab.spec.name, host)
+  if (isAliveIn(had.agent, ns)) return had
+  await terminate(had.agent)
   const tree = build ?? (had.build === '' ? REPOSITORY : had.build)
   if (!existsSync(join(tree, 'bin/agent.ts'))) throw new Error(`${tree} has no bin/agent.ts to run on ${host}`)
   await mkdir(agentStateDir(lab, host), { recursive: true })
-  const argv = inNamespace(hostNamespace(lab.spec.name, host), agentArguments(lab, host, tree))
+  const argv = inNamespace(ns, agentArguments(lab, host, tree))
   const agent = await startDetached(argv, { log: agentLog(lab, host), env: ovsEnv(lab.paths.host(host)), cwd: tree })
   const state = { name: host, agent, build: tree }
   await writeHost(lab.paths, state)

@@ -14,7 +14,7 @@ export const hostNames = (lab: Lab): string[] => Array.from({ length: lab.spec.h
 export const bringUpHosts = async (lab: Lab): Promise<void> => {
   const hosts = hostNames(lab)
   const seen = await readSubstrate(lab.spec.name)
-  await applySubstrate(planSubstrate(lab.spec.name, hosts, seen))
+  await applySubstrate(lab.spec.name, planSubstrate(lab.spec.name, hosts, seen))
   await Promise.all(
     hosts.map(async (host) => {
       await startOvs(lab, host)

@@ -8,6 +8,7 @@ import { bringUpHosts, hostNames, takeDown } from './hosts.ts'
 import { labPaths } from './names.ts'
 import { datapathIssue, ovsProcesses } from './ovs.ts'
 import { isAlive } from './processes.ts'
+import { unpluggedVms } from './vm.ts'
 import { removeServer, serverProcess, startServer } from './server.ts'
 import {
   type Lab,
@@ -66,6 +67,8 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   )
   const [server] = await Promise.all([serverFor(wish, paths), hosts])
   const lab: Lab = { spec: { ...bare, server }, paths }
+  for (const name of await unpluggedVms(lab))
+    say(`VM ${name} lost its link; remove it with: deuteron lab vm del ${name}`)
   await writeJson(paths.spec, lab.spec)
   if (!server) return lab
   say(`the server serves ${server.url} (${since()})`)
@@ -86,8 +89,7 @@ const bringUpAgents = async (lab: Lab): Promise<void> => {
       await enrol(lab, host)
       const since = Date.now()
       const { agent } = await readHost(lab.paths, host)
-      if (isAlive(agent)) return
-      await startAgent(lab, host)
+      if ((await startAgent(lab, host)).agent?.pid === agent?.pid) return
       await waitForAgent(lab, host, () => heardFrom(api, host, since), 30_000)
     }),
   )

@@ -51,7 +51,8 @@ export const labPaths = (root: string, lab: string) => {
     dir,
     spec: join(dir, 'lab.json'),
     server: join(dir, 'server'),
-    feedSocket: join(dir, 'feed.sock'),
+    /** In the server's folder: the server, which is not root, makes it. */
+    feedSocket: join(dir, 'server', 'feed.sock'),
     vms: join(dir, 'vms'),
     hosts: join(dir, 'hosts'),
     host: (name: string) => join(dir, 'hosts', name),

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { CommandFailed, inNamespace, ipBatch, run, tryRun, words } from './exec.ts'
 import type { Lab } from './state.ts'
 import { hostIndex, hostNamespace, tunnelIp, UNDERLAY_MTU, underlayMac } from './names.ts'
-import { isAlive, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
+import { isAlive, isAliveIn, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
 
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
 const PRIORITY = ['nice', '-n', '-10']
@@ -51,7 +51,7 @@ const daemon = async (
   await run(inNamespace(ns, [...PRIORITY, program, ...args, ...options, ...log]), { env: ovsEnv(dir) })
 }
 
-/** Starts what does not run of the two daemons; answers true when ovs-vswitchd was started anew. */
+/** Starts what does not run of the two daemons, or runs in a namespace that was deleted under it; answers true when ovs-vswitchd was started anew. */
 export const startOvs = async (lab: Lab, host: string): Promise<boolean> => {
   const dir = lab.paths.host(host)
   const ns = hostNamespace(lab.spec.name, host)
@@ -59,6 +59,7 @@ export const startOvs = async (lab: Lab, host: string): Promise<boolean> => {
   const db = join(dir, 'conf.db')
   if (!existsSync(db)) await run(['ovsdb-tool', 'create', db, SCHEMA])
   const running = ovsProcesses(dir)
+  for (const ref of [running.vswitchd, running.ovsdb]) if (!isAliveIn(ref, ns)) await terminate(ref)
   if (!isAlive(running.ovsdb)) {
     await daemon(ns, dir, 'ovsdb-server', 'ovsdb', [db, `--remote=punix:${lab.paths.ovsdb(host)}`])
     await vsctl(lab, host, ['--no-wait', 'init'])

@@ -3,7 +3,7 @@
  * kernel gave to somebody else since is never signalled.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { run, sleep } from './exec.ts'
 
 export interface ProcessRef {
@@ -36,6 +36,16 @@ export const isAlive = (ref: ProcessRef | null): ref is ProcessRef => {
   if (!ref) return false
   const seen = look(ref.pid)
   return seen !== null && seen.started === ref.started && seen.state !== 'Z'
+}
+
+/** True while the recorded process runs in this network namespace; not in one that had the name before. */
+export const isAliveIn = (ref: ProcessRef | null, ns: string): ref is ProcessRef => {
+  if (!isAlive(ref)) return false
+  try {
+    return statSync(`/proc/${ref.pid}/ns/net`).ino === statSync(`/var/run/netns/${ns}`).ino
+  } catch {
+    return false
+  }
 }
 
 /** The process named by a pid file, or null when the file or the process is missing. */

@@ -2,12 +2,12 @@
  * The lab's own server: `deuteron up` as a child with a data folder inside the lab, and its stop, kill and start again.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { run, waitFor } from './exec.ts'
+import { waitFor } from './exec.ts'
 import type { LabPaths } from './names.ts'
-import { isAlive, type ProcessRef, signal, startDetached, terminate, waitGone } from './processes.ts'
+import { isAlive, type ProcessRef, refOf, signal, startDetached, terminate, waitGone } from './processes.ts'
 import { REPOSITORY } from './repository.ts'
 import { readJson, type ServerSpec, writeJson } from './state.ts'
 
@@ -91,28 +91,41 @@ const readFrom = async (path: string, offset: number): Promise<string> => {
 export const serverProcess = async (paths: LabPaths): Promise<ProcessRef | null> =>
   (await readJson<OwnServer>(recordOf(paths)))?.process ?? null
 
-/** Ends the lab's server with a signal and waits until it is gone. */
+/** A process by the `PID START` line that the launcher or PostgreSQL leaves in the data folder. */
+const refFromLine = async (path: string): Promise<ProcessRef | null> => {
+  const [pid = '', start] = (await readFile(path, 'utf8').catch(() => '')).split(/\s+/)
+  const ref = refOf(Number(pid))
+  return ref && (start === undefined || ref.started.endsWith(`:${start}`)) ? ref : null
+}
+
+/** The server itself, which `up` keeps as its child and which outlives a killed `up`. */
+const servingProcess = (paths: LabPaths): Promise<ProcessRef | null> => refFromLine(join(paths.server, 'server.pid'))
+
+/** PostgreSQL of the lab's data folder: its pid file, if that pid works in that folder. */
+const databaseProcess = async (paths: LabPaths): Promise<ProcessRef | null> => {
+  const folder = join(paths.server, 'postgres')
+  const [pid = ''] = (await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
+  const cwd = await readlink(`/proc/${Number(pid)}/cwd`).catch(() => '')
+  return cwd === folder ? refOf(Number(pid)) : null
+}
+
+/**
+ * Ends the lab's server and waits until it is gone. SIGTERM goes to the launcher, which stops server and database in
+ * order; SIGKILL hits launcher and server at once and leaves the database running.
+ */
 export const stopServer = async (paths: LabPaths, name: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-  const ref = await serverProcess(paths)
-  if (!signal(ref, name)) return
-  if (!(await waitGone(ref, 20_000))) throw new Error(`the lab's server ignores ${name} for 20 s`)
+  const [launcher, serving] = await Promise.all([serverProcess(paths), servingProcess(paths)])
+  if (name === 'SIGKILL') signal(serving, name)
+  signal(launcher, name)
+  for (const ref of [launcher, serving])
+    if (!(await waitGone(ref, 20_000))) throw new Error(`the lab's server (pid ${ref?.pid}) ignores ${name} for 20 s`)
 }
 
-/** Processes whose working folder or open database lies in the lab's data folder: what a killed server left behind. */
-const leftOvers = async (paths: LabPaths): Promise<number[]> => {
-  const file = await open(join(paths.server, 'postgres', 'postmaster.pid')).catch(() => null)
-  if (!file) return []
-  const first = (await file.readFile('utf8')).split('\n')[0]
-  await file.close()
-  const pid = Number(first)
-  const cwd = await run(['readlink', `/proc/${pid}/cwd`]).catch(() => '')
-  return pid > 1 && cwd.trim().startsWith(paths.server) ? [pid] : []
-}
-
-/** Takes the lab's own server away with all its data. */
+/** Takes the lab's own server away with all its data, whatever of it is still alive. */
 export const removeServer = async (paths: LabPaths): Promise<void> => {
   await terminate(await serverProcess(paths), 20_000)
-  for (const pid of await leftOvers(paths)) process.kill(pid, 'SIGQUIT')
+  await terminate(await servingProcess(paths))
+  const database = await databaseProcess(paths)
+  if (signal(database, 'SIGQUIT')) await waitGone(database, 5_000)
   await rm(paths.server, { recursive: true, force: true })
-  await rm(paths.feedSocket, { force: true })
 }

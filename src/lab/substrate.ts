@@ -13,6 +13,8 @@ export interface SubstrateSeen {
 }
 
 export interface SubstrateSteps {
+  /** Lines for the underlay namespace that come first: ends whose namespace was deleted while processes still hold it. */
+  readonly clear: readonly string[]
   /** Lines for `ip -batch` in the caller's namespace, in order. */
   readonly root: readonly string[]
   /** Lines for `ip -n NS -batch`. */
@@ -24,6 +26,7 @@ export const underlayEnd = (host: string): string => `to-${host}`
 
 /** Pure. Adds what is missing and leaves the rest alone; applied once, it plans nothing. */
 export const planSubstrate = (lab: string, hosts: readonly string[], seen: SubstrateSeen): SubstrateSteps => {
+  const clear: string[] = []
   const root: string[] = []
   const inside = new Map<string, string[]>()
   const into = (ns: string, ...lines: string[]): void => {
@@ -38,17 +41,19 @@ export const planSubstrate = (lab: string, hosts: readonly string[], seen: Subst
     const ns = hostNamespace(lab, host)
     const fresh = !seen.namespaces.has(ns)
     if (fresh) root.push(`netns add ${ns}`)
-    // A host's namespace takes its veth with it, so a new namespace never meets an old end.
-    if (!fresh && seen.underlay.has(underlayEnd(host))) continue
-    const mac = underlayMac(hostIndex(host) ?? 0)
     const end = underlayEnd(host)
+    if (seen.underlay.has(end)) {
+      if (!fresh) continue
+      clear.push(`link del ${end}`)
+    }
+    const mac = underlayMac(hostIndex(host) ?? 0)
     root.push(
       `link add eth0 netns ${ns} mtu ${UNDERLAY_MTU} address ${mac} type veth peer name ${end} netns ${underlay} mtu ${UNDERLAY_MTU}`,
     )
     into(ns, 'link set lo up', 'link set eth0 addrgenmode none up')
     into(underlay, `link set ${end} master ${BRIDGE} up`)
   }
-  return { root, inside }
+  return { clear, root, inside }
 }
 
 export const namespacesNow = async (): Promise<Set<string>> =>
@@ -65,7 +70,8 @@ export const readSubstrate = async (lab: string): Promise<SubstrateSeen> => {
   return { namespaces, underlay: new Set(namespaces.has(ns) ? await devicesIn(ns) : []) }
 }
 
-export const applySubstrate = async (steps: SubstrateSteps): Promise<void> => {
+export const applySubstrate = async (lab: string, steps: SubstrateSteps): Promise<void> => {
+  await ipBatch(underlayNamespace(lab), steps.clear)
   await ipBatch(null, steps.root)
   await Promise.all([...steps.inside].map(([ns, lines]) => ipBatch(ns, lines)))
 }

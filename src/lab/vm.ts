@@ -9,7 +9,7 @@ import { inNamespace, ipBatch, run, tryRun, words } from './exec.ts'
 import { hostNamespace, vmNamespace } from './names.ts'
 import { guardDevice, unguardDevice, vsctl } from './ovs.ts'
 import { processesIn, terminate } from './processes.ts'
-import { forgetVm, type Lab, type VmState, writeVm } from './state.ts'
+import { forgetVm, type Lab, listVms, type VmState, writeVm } from './state.ts'
 import { namespacesNow } from './substrate.ts'
 
 /** The integration bridge, where Nova plugs instances. */
@@ -104,4 +104,15 @@ export const deletePortOf = async (lab: Lab, { host, tap }: VmState): Promise<vo
 /** Deletes the VM's namespace, and with it both ends of its link, as a crash of the hypervisor would. */
 export const deleteNamespaceOf = async (lab: Lab, { name }: VmState): Promise<void> => {
   await run(['ip', 'netns', 'del', vmNs(lab, name)])
+}
+
+/** VMs that are recorded but have no namespace or no tap on their host any more. */
+export const unpluggedVms = async (lab: Lab): Promise<string[]> => {
+  const whole = async (vm: VmState): Promise<boolean> => {
+    const tap = ['ip', '-n', hostNamespace(lab.spec.name, vm.host), 'link', 'show', vm.tap]
+    return (await namespacesNow()).has(vmNs(lab, vm.name)) && (await tryRun(tap)).code === 0
+  }
+  const vms = await listVms(lab.paths)
+  const states = await Promise.all(vms.map(whole))
+  return vms.filter((_, index) => !states[index]).map(({ name }) => name)
 }
