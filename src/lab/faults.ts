@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { run, sleep } from './exec.ts'
 import { startAgent, stopAgent, waitForAgent } from './agents.ts'
-import { hostNames, restoreOvs } from './hosts.ts'
+import { restoreOvs } from './hosts.ts'
 import { ovsProcesses } from './ovs.ts'
 import { terminate } from './processes.ts'
 import { startServer, stopServer } from './server.ts'
@@ -32,22 +32,25 @@ export const parseActions = (text: string, hosts: readonly string[]): Action[] |
   return actions
 }
 
+/** What can be done to each kind of thing on a host. */
+const ON_HOSTS: Readonly<Record<string, readonly string[]>> = {
+  agent: ['TERM', 'KILL', 'upgrade', 'downgrade'],
+  ovs: ['restart'],
+  flows: ['break'],
+  dhcp: ['break'],
+}
+
 const parseAction = (part: string, hosts: readonly string[]): Action[] | string => {
   const bad = `'${part}' is not an action; there are: ${ACTION_FORMS}`
   const [on = '', ...rest] = part.split(':')
   const last = rest.at(-1) ?? ''
-  if (on === 'wait') return /^\d+(\.\d+)?$/.test(last) ? [{ on, seconds: Number(last) }] : bad
-  if (on === 'server') return rest.length === 1 && (last === 'TERM' || last === 'KILL') ? [{ on, what: last }] : bad
+  if (on === 'wait' && rest.length === 1) return /^\d+(\.\d+)?$/.test(last) ? [{ on, seconds: Number(last) }] : bad
+  if (on === 'server' && rest.length === 1) return last === 'TERM' || last === 'KILL' ? [{ on, what: last }] : bad
   const [host = '', what = '', ...more] = rest
-  if (more.length > 0) return bad
+  if (more.length > 0 || !ON_HOSTS[on]?.includes(what)) return bad
   const targets = host === '*' ? hosts : hosts.filter((one) => one === host)
   if (targets.length === 0) return `there is no host '${host}'; there are ${hosts.join(', ')}`
-  if (on === 'agent' && (what === 'TERM' || what === 'KILL' || what === 'upgrade' || what === 'downgrade'))
-    return targets.map((target) => ({ on, host: target, what }))
-  if (on === 'ovs' && what === 'restart') return targets.map((target) => ({ on, host: target, what }))
-  if ((on === 'flows' || on === 'dhcp') && what === 'break')
-    return targets.map((target) => ({ on, host: target, what }))
-  return bad
+  return targets.map((target) => ({ on, host: target, what }) as Action)
 }
 
 export const describeAction = (action: Action): string => {
@@ -121,5 +124,3 @@ export const breakDhcp = async (lab: Lab, host: string): Promise<number> => {
   for (const pid of pids) process.kill(pid, 'SIGKILL')
   return pids.length
 }
-
-export const allHosts = hostNames
