@@ -77,6 +77,14 @@ export const serviceAccount = (): Account => {
   return made
 }
 
+/** The account called `name`; the system user is made when missing. */
+export const accountNamed = (name: string): Account => {
+  if (name === SERVICE_USER && isRoot()) return serviceAccount()
+  const found = passwd().find((account) => account.name === name)
+  if (!found) throw new UserError(`There is no user "${name}" on this machine: make it, or name another with --user.`)
+  return found
+}
+
 /** Who runs the cluster in `dataDir`: ourselves; started by root, the owner of what is there, else the system user. */
 export const clusterAccount = (dataDir: string): Account => {
   if (!isRoot()) return currentAccount()
@@ -95,6 +103,10 @@ export const runAs = (account: Account): { uid?: number; gid?: number } =>
 /** Whether `account` may enter the folder or run the file at `path`. */
 export const reaches = (account: Account, path: string): boolean =>
   spawnSync('/bin/sh', ['-c', 'test -r "$0" && test -x "$0"', path], { ...runAs(account), cwd: '/' }).status === 0
+
+/** Whether `account` may make files in the folder `path`. */
+export const mayWrite = (account: Account, path: string): boolean =>
+  spawnSync('/bin/sh', ['-c', 'test -w "$0" && test -x "$0"', path], { ...runAs(account), cwd: '/' }).status === 0
 
 /**
  * Writes `path` with the rights of `account`, mode 0600, in one step. As root we never open a file in a folder that

@@ -24,6 +24,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   full_page_writes: 'on',
   wal_level: 'replica',
   max_wal_senders: '0',
+  max_logical_replication_workers: '0',
   wal_compression: 'pglz',
   min_wal_size: '64MB',
   max_wal_size: '512MB',

@@ -11,10 +11,8 @@ import {
   chownSync,
   closeSync,
   existsSync,
-  fstatSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -38,7 +36,7 @@ import {
   socketFolder,
   socketUrl,
 } from './pg-config.ts'
-import { isAlive, processesIn, signal, until } from './processes.ts'
+import { isAlive, openLog, processesIn, readLog, signal, until } from './processes.ts'
 import { fileFailure, UserError } from './user-error.ts'
 
 export type StopMode = 'smart' | 'fast' | 'immediate'
@@ -64,6 +62,8 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** False only for throw-away clusters: nothing is forced to disk. */
   readonly durable?: boolean
+  /** Users besides root and the cluster's own that may log in. */
+  readonly users?: readonly string[]
   /** How long leftovers of a killed cluster may hold on before they are ended. */
   readonly patienceMs?: number
 }
@@ -93,7 +93,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
   try {
     writeAs(account, join(dataDir, 'postgresql.conf'), postgresqlConf(socketDir, extra))
     writeAs(account, join(dataDir, 'pg_hba.conf'), hbaConf())
-    writeAs(account, join(dataDir, 'pg_ident.conf'), identConf(['root', account.name]))
+    writeAs(account, join(dataDir, 'pg_ident.conf'), identConf(['root', account.name, ...(options.users ?? [])]))
   } catch (error) {
     throw fileFailure(error, 'data folder', dataDir)
   }
@@ -108,7 +108,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
 const prepareFolder = (dataDir: string, account: Account): string => {
   try {
     const made = mkdirSync(dataDir, { recursive: true, mode: 0o755 }) !== undefined
-    if (made) {
+    if (made || (isRoot() && statSync(dataDir).uid === 0 && readdirSync(dataDir).length === 0)) {
       chownSync(dataDir, account.uid, account.gid)
       chmodSync(dataDir, 0o700)
     }
@@ -200,6 +200,12 @@ const readPostmasterPid = (dataDir: string): PostmasterPid | null => {
 /** Whether `pid` is a postmaster at work in `dataDir`, and not a process that inherited the number. */
 const servesFolder = (pid: number, dataDir: string): boolean => processesIn(dataDir, 'postgres').includes(pid)
 
+/** Whether a cluster is at work in `dataDir` now. */
+export const clusterIsRunning = (dataDir: string): boolean => {
+  const found = existsSync(dataDir) ? readPostmasterPid(dataDir) : null
+  return found !== null && isAlive(found.pid) && servesFolder(found.pid, realpathSync(dataDir))
+}
+
 /** The postmaster at work in `dataDir`, waited for while it starts or stops; null when there is none. */
 const findRunning = async (dataDir: string): Promise<PostmasterPid | null> => {
   let found = readPostmasterPid(dataDir)
@@ -239,8 +245,7 @@ const awaitLeftovers = async (dataDir: string, patienceMs: number, log: Logger):
 /** Starts the postmaster in a session of its own, so that a Ctrl-C in the terminal reaches us and not it. */
 const launch = async (binaries: PostgresBinaries, dataDir: string, account: Account): Promise<PostmasterPid> => {
   const logFile = `${dataDir}.log`
-  const out = openSync(logFile, 'a', 0o600)
-  const start = fstatSync(out).size
+  const { fd: out, start } = openLog(logFile)
   const child = spawn(binaries.postgres, ['-D', dataDir], {
     ...runAs(account),
     cwd: '/',
@@ -259,7 +264,7 @@ const launch = async (binaries: PostgresBinaries, dataDir: string, account: Acco
   const found = readPostmasterPid(dataDir)
   if (settled && found && child.exitCode === null && isReady(dataDir, child.pid)) return found
   if (child.pid) signal(child.pid, 'SIGQUIT')
-  const said = readFileSync(logFile).subarray(start).toString('utf8')
+  const said = readLog(logFile, start)
   throw failed ?? failure(`PostgreSQL did not start in ${dataDir} (log: ${logFile})`, said, dataDir)
 }
 

@@ -1,5 +1,18 @@
 /** Looking at processes through /proc, waiting for them, and a lock file that does not outlive its holder. */
-import { linkSync, readdirSync, readFileSync, readlinkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from './user-error.ts'
 
@@ -81,7 +94,8 @@ const holder = (path: string): number | null => {
 export const takePidLock = (path: string): PidLock | { readonly heldBy: number } => {
   const mine = `${process.pid} ${startTime(process.pid)}\n`
   const draft = `${path}.${process.pid}`
-  writeFileSync(draft, mine, { mode: 0o644 })
+  rmSync(draft, { force: true })
+  writeFileSync(draft, mine, { mode: 0o644, flag: 'wx' })
   try {
     for (;;) {
       try {
@@ -116,3 +130,21 @@ const setAside = (path: string): void => {
   if (holder(aside) !== null) linkSync(aside, path)
   unlinkSync(aside)
 }
+
+const LOG_LIMIT = 16 * 1024 ** 2
+
+/**
+ * Opens a log file to append to, for a child's output; answers the descriptor and where its words will begin. A file
+ * grown over 16 MiB is kept as `.1`. A symbolic link is refused: root may open logs in a folder of someone else.
+ */
+export const openLog = (path: string): { fd: number; start: number } => {
+  const grown = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (grown > LOG_LIMIT) renameSync(path, `${path}.1`)
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+  const fd = openSync(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600)
+  return { fd, start: fstatSync(fd).size }
+}
+
+/** What was appended to a log from `start` on; its last 64 KiB at most. */
+export const readLog = (path: string, start: number): string =>
+  readFileSync(path).subarray(start).subarray(-65_536).toString('utf8')

@@ -87,7 +87,19 @@ export const serverFields = {
     'How clients reach the API, for the links it gives out; by default its own address and port.',
   ),
   feedHost: serving(address(), '127.0.0.1', 'Address on which agents connect.'),
-  feedPort: serving(whole(1, 65_535), 9697, 'Port on which agents connect.'),
+  feedPort: serving(
+    whole(1, 65_535),
+    9697,
+    'Port on which agents connect; by default the one after the port of the API.',
+    {
+      defaultText: '`9697`',
+    },
+  ),
+  feedSocket: serving(
+    optional(path()),
+    null,
+    'A Unix socket on which agents of this machine connect as well (`ws+unix:PATH:/agent`).',
+  ),
   feedTlsCertificate: serving(
     optional(path()),
     null,
@@ -210,9 +222,9 @@ const host = group('Host')
 
 export const agentFields = {
   serverUrls: connection(
-    list(url('ws', 'wss')),
+    list(url('ws', 'wss', 'ws+unix')),
     ['ws://127.0.0.1:9697'],
-    'Servers, tried in order; wss unless the address is loopback.',
+    'Servers, tried in order: wss://, on this machine also ws:// or ws+unix:PATH:/agent.',
     { flag: 'server' },
   ),
   credentialFile: connection(

@@ -112,7 +112,7 @@ export const url = (...protocols: string[]): Kind<string> => ({
   parse: (raw) => {
     const value = scalarText(raw) ?? ''
     const known = URL.canParse(value) && protocols.includes(new URL(value).protocol.slice(0, -1))
-    return known ? { ok: value } : must(`a URL that starts with ${protocols.map((name) => `${name}://`).join(' or ')}`)
+    return known ? { ok: value } : must(`a URL that starts with ${protocols.map((name) => `${name}:`).join(' or ')}`)
   },
   print: (value) => value,
 })

@@ -37,7 +37,7 @@ export type ExtraFlags = Readonly<Record<string, 'string' | 'boolean'>>
 const FIELDS: { readonly server: Fields; readonly agent: Fields } = { server: serverFields, agent: agentFields }
 const CONFIG_FILE = 'deuteron.yaml'
 /** Variables with our prefix that are no settings. */
-const OTHER_ENV = new Set(['DEUTERON_CONFIG', 'DEUTERON_TEST_DATABASE_URL'])
+const OTHER_ENV = /^DEUTERON_(CONFIG$|TEST_|LAB_)/
 
 export const fileKey = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 export const envName = (key: string): string => `DEUTERON_${fileKey(key).toUpperCase()}`
@@ -71,6 +71,7 @@ export const loadSettings = <P extends Program>(
     else problems.push(`${given?.source} ${parsed.must}${field.secret ? '' : `, not ${JSON.stringify(given?.raw)}`}`)
     sources[key] = given?.source ?? 'default'
   }
+  if (sources['feedPort'] === 'default') values['feedPort'] = besidePort(values['listenPort'])
   if (problems.length === 0) problems.push(...clashes(program, values))
   if (problems.length > 0) throw new UserError(sentence(problems))
   return {
@@ -81,6 +82,9 @@ export const loadSettings = <P extends Program>(
     configFile: file.exists ? file.path : null,
   }
 }
+
+/** The feed's port when none is given: the one after the API's, so that two servers need only two `--port`. */
+const besidePort = (listen: unknown): number => (listen === 65_535 ? 65_534 : Number(listen) + 1)
 
 const sentence = (problems: readonly string[]): string =>
   problems.length === 1
@@ -139,7 +143,7 @@ const readFile = (
   const named = flags['config'] ?? env['DEUTERON_CONFIG']
   const folderKey = program === 'server' ? 'dataDir' : 'stateDir'
   const folder = flags[flagName(fields, folderKey)] ?? env[envName(folderKey)] ?? fields[folderKey]?.default
-  const path = resolve(named ? String(named) : join(String(folder), CONFIG_FILE))
+  const path = resolve(typeof named === 'string' ? named : join(String(folder), CONFIG_FILE))
   if (!named && !existsSync(path)) return { path, exists: false, values: {} }
   const empty = { path, exists: true, values: {} }
   let text: string
@@ -169,7 +173,7 @@ const readFile = (
 const checkEnvironment = (env: Env, problems: string[]): void => {
   const known = [...Object.keys(serverFields), ...Object.keys(agentFields)].map(envName)
   for (const name of Object.keys(env)) {
-    if (name.startsWith('DEUTERON_') && !known.includes(name) && !OTHER_ENV.has(name)) {
+    if (name.startsWith('DEUTERON_') && !known.includes(name) && !OTHER_ENV.test(name)) {
       problems.push(unknown('variable', name, known))
     }
   }

@@ -31,3 +31,6 @@ export const fileFailure = (error: unknown, what: string, path: string): unknown
   }[errnoOf(error) ?? '']
   return hint === undefined ? error : new UserError(`The ${what} ${path} ${hint}.`, { cause: error })
 }
+
+/** What an unknown thrown thing says. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

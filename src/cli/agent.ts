@@ -1,0 +1,14 @@
+/** `deuteron agent`: becomes the agent of this host. What administers agents has files of its own. */
+import { become } from '#launch/become.ts'
+import type { Command } from './command.ts'
+
+export const agentCommand: Command = {
+  usage: 'agent [--server URL,…] [--host NAME] [--dataplane ovs|sim] [SETTINGS]',
+  help: `
+Runs the agent of this host in the foreground: it realizes what the server wants for the ports here,
+and keeps doing so from its own disk when no server answers. Needs root for --dataplane ovs.
+
+docs/reference/config.md lists the settings.`,
+
+  run: async (args, { env, root }) => become(root, 'bin/agent.ts', args, env, null),
+}
