@@ -1,0 +1,43 @@
+/** What a caller sees of an object: visible attributes, without those policy hides. */
+import type { Caller } from '#kernel/caller.ts'
+import type { ComposedResource } from '#model/compose.ts'
+import type { Draft } from '#model/define.ts'
+import type { Policy } from '#policy/policy.ts'
+import type { Image } from '#store/objects.ts'
+
+/** Attributes that anyone who sees the object sees, those that depend on the object, and none of the hidden ones. */
+export interface Sight {
+  readonly always: readonly string[]
+  readonly depends: readonly string[]
+}
+
+export function sightOf(policy: Policy, resource: ComposedResource, caller: Caller): Sight {
+  const always: string[] = []
+  const depends: string[] = []
+  for (const [name, attribute] of Object.entries(resource.attributes)) {
+    if (!attribute.visible) continue
+    const rule = `get_${resource.name}:${name}`
+    const residual = attribute.policy && policy.has(rule) ? policy.residual(rule, caller) : true
+    if (residual === true) always.push(name)
+    else if (residual !== false) depends.push(name)
+  }
+  return { always, depends }
+}
+
+/** `fields`: only these; undefined: all. */
+export function present(
+  { policy }: { readonly policy: Policy },
+  resource: ComposedResource,
+  image: Image,
+  caller: Caller,
+  fields?: ReadonlySet<string>,
+): Draft {
+  const { always, depends } = sightOf(policy, resource, caller)
+  const seen = [...always, ...depends.filter((name) => policy.allows(`get_${resource.name}:${name}`, caller, image))]
+  const shown: Draft = {}
+  for (const name of seen) {
+    if (!fields || fields.has(name)) shown[name] = image[name] ?? null
+    if (name === 'project_id' && (!fields || fields.has('tenant_id'))) shown['tenant_id'] = image[name]
+  }
+  return shown
+}

@@ -1,0 +1,164 @@
+/** Show and list: today's state or a past one, as the caller may see it. */
+import type { Caller } from '#kernel/caller.ts'
+import { ApiError } from '#kernel/errors.ts'
+import { isUuid } from '#kernel/ids.ts'
+import type { ComposedResource } from '#model/compose.ts'
+import type { Policy } from '#policy/policy.ts'
+import type { Expression } from '#store/condition.ts'
+import { type Image, listAsOf, objectAsOf } from '#store/history.ts'
+import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
+import type { Database } from '#store/pool.ts'
+import { present, sightOf } from './present.ts'
+import type { ListRequest } from './query.ts'
+
+export interface ReadCore {
+  readonly database: Database
+  readonly policy: Policy
+}
+
+export interface ListAnswer {
+  /** Each object as JSON text. */
+  readonly items: readonly string[]
+  /** Ids of the first and last object, for links; null when empty. */
+  readonly first: string | null
+  readonly last: string | null
+}
+
+const notFound = (resource: ComposedResource, id: string): ApiError =>
+  new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+
+/** The object as JSON text; throws the resource's NotFound for what the caller may not see. */
+export async function showObject(
+  core: ReadCore,
+  resource: ComposedResource,
+  id: string,
+  caller: Caller,
+  { fields, asOf }: { readonly fields: ReadonlySet<string> | undefined; readonly asOf: string | undefined },
+): Promise<string> {
+  if (!isUuid(id)) throw notFound(resource, id)
+  if (asOf !== undefined) return showAsOf(core, resource, id, caller, fields, asOf)
+  const query: ListQuery = { visible: visibleTo(core, resource, caller), filters: { id: [id] }, sort: [] }
+  const [json] = await jsonOf(core, resource, caller, fields, query)
+  if (json === undefined) throw notFound(resource, id)
+  return json
+}
+
+async function showAsOf(
+  core: ReadCore,
+  resource: ComposedResource,
+  id: string,
+  caller: Caller,
+  fields: ReadonlySet<string> | undefined,
+  asOf: string,
+): Promise<string> {
+  const image = await objectAsOf(core.database, resource, id, asOf)
+  if (!image || !(await mayLookBack(core, resource, id, caller, image))) throw notFound(resource, id)
+  return JSON.stringify(present(core, resource, image, caller, fields))
+}
+
+/** Today's visibility applies; what is gone is judged as it was. */
+async function mayLookBack(
+  core: ReadCore,
+  resource: ComposedResource,
+  id: string,
+  caller: Caller,
+  image: Image,
+): Promise<boolean> {
+  if (await isVisible(core.database, resource, id, visibleTo(core, resource, caller))) return true
+  if (await isVisible(core.database, resource, id, true)) return false
+  return core.policy.allows(`get_${resource.name}`, caller, image)
+}
+
+export async function listObjects(
+  core: ReadCore,
+  resource: ComposedResource,
+  caller: Caller,
+  request: ListRequest,
+): Promise<ListAnswer> {
+  const { fields, asOf, ...query } = request
+  if (asOf !== undefined) return listPast(core, resource, caller, request, asOf)
+  const visible = visibleTo(core, resource, caller)
+  if (
+    query.marker !== undefined &&
+    !(isUuid(query.marker) && (await isVisible(core.database, resource, query.marker, visible)))
+  ) {
+    throw notFound(resource, query.marker)
+  }
+  // Links need ids; without a limit there are no links.
+  const linked = query.limit !== undefined && fields && !fields.has('id')
+  const items = await jsonOf(core, resource, caller, linked ? new Set([...fields, 'id']) : fields, {
+    ...query,
+    visible,
+  })
+  const ids = query.limit === undefined ? [] : items.map((item) => (JSON.parse(item) as { id: string }).id)
+  const shown = linked ? items.map((item) => withoutId(item)) : items
+  return { items: shown, first: ids[0] ?? null, last: ids.at(-1) ?? null }
+}
+
+const withoutId = (item: string): string => {
+  const { id: _, ...rest } = JSON.parse(item) as Record<string, unknown>
+  return JSON.stringify(rest)
+}
+
+async function listPast(
+  core: ReadCore,
+  resource: ComposedResource,
+  caller: Caller,
+  request: ListRequest,
+  asOf: string,
+): Promise<ListAnswer> {
+  const images = await listAsOf(core.database, resource, asOf)
+  const now = new Set(
+    (
+      await listImages(core.database, resource, { visible: visibleTo(core, resource, caller), filters: {}, sort: [] })
+    ).map((one) => one['id']),
+  )
+  const exists = new Set(
+    (await listImages(core.database, resource, { visible: true, filters: {}, sort: [] })).map((one) => one['id']),
+  )
+  const seen = images.filter((image) =>
+    exists.has(image['id']) ? now.has(image['id']) : core.policy.allows(`get_${resource.name}`, caller, image),
+  )
+  const wanted = seen.filter((image) =>
+    Object.entries(request.filters).every(([name, values]) => matches(image[name], values)),
+  )
+  const page = request.limit === undefined ? wanted : wanted.slice(0, request.limit)
+  const items = page.map((image) => JSON.stringify(present(core, resource, image, caller, request.fields)))
+  return {
+    items,
+    first: (page[0]?.['id'] as string | undefined) ?? null,
+    last: (page.at(-1)?.['id'] as string | undefined) ?? null,
+  }
+}
+
+const matches = (value: unknown, wanted: readonly unknown[]): boolean =>
+  Array.isArray(value)
+    ? value.some((one) => wanted.includes(one))
+    : wanted.some((one) => one === value || String(one) === String(value))
+
+/** What may be seen as a condition over rows: the policy's rule with the caller filled in. */
+export const visibleTo = (
+  { policy }: { readonly policy: Policy },
+  resource: ComposedResource,
+  caller: Caller,
+): Expression => policy.residual(`get_${resource.name}`, caller)
+
+async function jsonOf(
+  core: ReadCore,
+  resource: ComposedResource,
+  caller: Caller,
+  fields: ReadonlySet<string> | undefined,
+  query: ListQuery,
+): Promise<string[]> {
+  const { always, depends } = sightOf(core.policy, resource, caller)
+  const wanted = (name: string): boolean =>
+    !fields || fields.has(name) || (name === 'project_id' && fields.has('tenant_id'))
+  if (!depends.some(wanted)) {
+    const names = always.filter(wanted)
+    return names.length === 0
+      ? (await listImages(core.database, resource, query)).map(() => '{}')
+      : listJson(core.database, resource, names, query)
+  }
+  const images = await listImages(core.database, resource, query)
+  return images.map((image) => JSON.stringify(present(core, resource, image, caller, fields)))
+}

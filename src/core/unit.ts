@@ -1,0 +1,250 @@
+/**
+ * The unit of work of one operation: its transaction, what it loaded, what it touched, what it counts. Hooks see it
+ * as the model's `Context`.
+ */
+import type { Caller } from '#kernel/caller.ts'
+import { ApiError } from '#kernel/errors.ts'
+import { newId } from '#kernel/ids.ts'
+import type { ComposedResource, Model } from '#model/compose.ts'
+import type { Context, Lock, Where } from '#model/context.ts'
+import type { Draft, Limits, Op, Resource, Write } from '#model/define.ts'
+import { securityGroup } from '#resources/security-group.ts'
+import { type Authorship, findObjects, type Image, loadObject, writeObjects } from '#store/objects.ts'
+import { countStatement } from '#store/quota.ts'
+import type { Transaction } from '#store/transaction.ts'
+import type { Policy } from '#policy/policy.ts'
+import { createBinding } from './binding.ts'
+import type { MechanismDriver } from './contracts.ts'
+import { createIpam } from './ipam.ts'
+import { createSegments, type SegmentSettings } from './segments.ts'
+
+export interface CoreSettings {
+  readonly segments: SegmentSettings
+  readonly mechanismDrivers: readonly MechanismDriver[]
+  readonly limits: Limits
+  /** Default limit by resource; -1 is unlimited. */
+  readonly quotas: Readonly<Record<string, number>>
+  readonly baseMac: string
+  /** Seconds an idempotent answer is kept. */
+  readonly idempotencyRetention: number
+}
+
+export interface Touched {
+  readonly op: Op
+  readonly kind: string
+  readonly id: string
+}
+
+/** A client's own object must fit its quota; what the system adds is counted without refusing. */
+interface Count {
+  delta: number
+  readonly projectId: string
+  readonly resource: string
+  readonly enforce: boolean
+}
+
+export class Unit {
+  readonly context: Context
+  readonly touched: Touched[] = []
+  readonly #cache = new Map<string, Promise<unknown>>()
+  readonly #counts = new Map<string, Count>()
+  readonly #after: (() => Promise<void>)[] = []
+  readonly #latest = new Map<string, Image>()
+  readonly #bumps = new Map<string, { resource: ComposedResource; id: string }>()
+  readonly tx: Transaction
+  readonly model: Model
+  readonly policy: Policy
+  readonly settings: CoreSettings
+  readonly caller: Caller
+  readonly author: Authorship
+  readonly now = `${new Date().toISOString().slice(0, 19)}Z`
+
+  constructor(options: {
+    tx: Transaction
+    model: Model
+    policy: Policy
+    settings: CoreSettings
+    caller: Caller
+    author: Authorship
+  }) {
+    const { tx, model, policy, settings, caller, author } = options
+    this.tx = tx
+    this.model = model
+    this.policy = policy
+    this.settings = settings
+    this.caller = caller
+    this.author = author
+    this.context = {
+      caller,
+      now: this.now,
+      load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
+      find: (name, where) => this.find(model.resource(name), where),
+      visible: async (name, ids) => {
+        const found = await this.find(model.resource(name), { id: [...ids] })
+        return found.filter((one) => policy.allows(`get_${name}`, caller, one))
+      },
+      create: (resource, values) => this.createInternal(resource, values),
+      update: (resource, id, values) => this.updateInternal(resource, id, values),
+      remove: (resource, id) => this.removeInternal(resource, id),
+      afterWrite: (task) => void this.#after.push(task),
+      ipam: createIpam(tx, (networkId) => this.find(model.resource('subnet'), { network_id: networkId })),
+      segments: createSegments(tx, settings.segments),
+      binding: createBinding(tx, settings.mechanismDrivers),
+      defaultSecurityGroup: (projectId) => this.defaultSecurityGroup(projectId),
+    }
+  }
+
+  load(resource: ComposedResource, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
+    if (lock === 'none') return this.#remember(`${resource.name} ${id}`, () => loadObject(this.tx, resource, id, lock))
+    const loaded = loadObject(this.tx, resource, id, lock)
+    this.#cache.set(`${resource.name} ${id}`, loaded)
+    return loaded
+  }
+
+  find(resource: ComposedResource, where: Where): Promise<readonly Image[]> {
+    return this.#remember(`${resource.name} ${JSON.stringify(where)}`, () => findObjects(this.tx, resource, where))
+  }
+
+  #remember<T>(key: string, read: () => Promise<T>): Promise<T> {
+    const known = this.#cache.get(key) as Promise<T> | undefined
+    if (known) return known
+    const fresh = read()
+    this.#cache.set(key, fresh)
+    return fresh
+  }
+
+  /** Writes decided objects of one resource: rows and change rows at once, then what waited for them. */
+  async write(
+    name: ComposedResource,
+    op: Op,
+    objects: readonly Image[],
+    before: Readonly<Record<string, Image>>,
+    internal: boolean,
+  ): Promise<Image[]> {
+    const written = await writeObjects(this.tx, name, op, objects, before, this.author)
+    this.#cache.clear()
+    for (const { id, image } of written) {
+      this.touched.push({ op, kind: name.name, id })
+      this.#latest.set(id, image)
+      this.#count(name, op, image, internal)
+      for (const attribute of name.bumps) this.#bump(name, attribute, image)
+    }
+    for (const task of this.#after.splice(0)) await task()
+    return objects.map((object) => this.latest(object))
+  }
+
+  /** The object as this operation left it last. */
+  latest(object: Image): Image {
+    return this.#latest.get(String(object['id'])) ?? object
+  }
+
+  #count(resource: ComposedResource, op: Op, image: Image, internal: boolean): void {
+    if (!resource.quota || op === 'update') return
+    const projectId = String(image['project_id'] ?? '')
+    const key = `${projectId} ${resource.quota} ${internal}`
+    const count = this.#counts.get(key) ?? { delta: 0, projectId, resource: resource.quota, enforce: !internal }
+    count.delta += op === 'create' ? 1 : -1
+    this.#counts.set(key, count)
+  }
+
+  #bump(resource: ComposedResource, attribute: string, image: Image): void {
+    const parent = resource.references[attribute]?.resource
+    const id = image[attribute]
+    if (parent && typeof id === 'string')
+      this.#bumps.set(`${parent} ${id}`, { resource: this.model.resource(parent), id })
+  }
+
+  /** Parents of what was written get a new revision and a change row with their new image. */
+  async bumpParents(): Promise<void> {
+    for (const { resource, id } of this.#bumps.values()) {
+      if (this.touched.some((one) => one.kind === resource.name && one.id === id && one.op === 'delete')) continue
+      const before = await this.load(resource, id, 'update')
+      if (before) await this.write(resource, 'update', [this.revised(before, {})], { [id]: before }, true)
+    }
+    this.#bumps.clear()
+  }
+
+  /** Statements that move the quota counters, hottest rows last and always in the same order. */
+  countStatements(): { readonly text: string; readonly params: readonly unknown[] }[] {
+    return [...this.#counts.values()]
+      .filter((count) => count.delta !== 0)
+      .sort((a, b) => (`${a.projectId} ${a.resource}` < `${b.projectId} ${b.resource}` ? -1 : 1))
+      .map(({ projectId, resource, delta, enforce }) =>
+        countStatement(projectId, resource, delta, this.settings.quotas[resource] ?? -1, enforce),
+      )
+  }
+
+  /** A new object's attributes that nobody chooses. */
+  fresh(values: Readonly<Draft>): Draft {
+    return { ...values, id: newId(), revision_number: 1, created_at: this.now, updated_at: this.now }
+  }
+
+  revised(before: Image, changes: Readonly<Draft>): Draft {
+    return { ...before, ...changes, revision_number: Number(before['revision_number']) + 1, updated_at: this.now }
+  }
+
+  /** Runs a resource's hooks over one write; answers the object to store. */
+  async decide(resource: ComposedResource, write: Write): Promise<Draft> {
+    const issues = resource.checks.flatMap((check) => check(write as never, this.settings.limits))
+    const [first] = issues
+    if (first)
+      throw issues.length === 1
+        ? first
+        : new ApiError(first.type, first.params, { ...first.detail, issues: issues.map((one) => one.message) })
+    let after: Draft = { ...write.after }
+    for (const inTx of resource.inTxs)
+      after = { ...after, ...(await inTx(this.context, { ...write, after: write.after && after } as never)) }
+    return after
+  }
+
+  async createInternal(definition: Resource, values: Draft): Promise<Image> {
+    const resource = this.model.resource(definition.name)
+    const defaults = Object.entries(resource.attributes).flatMap(([name, attribute]) =>
+      attribute.default === undefined ? [] : [[name, attribute.default]],
+    )
+    const after = this.fresh({ ...Object.fromEntries(defaults), ...values })
+    const decided = await this.decide(resource, {
+      op: 'create',
+      before: null,
+      after,
+      given: new Set(Object.keys(values)),
+      internal: true,
+    })
+    const [written] = await this.write(resource, 'create', [decided], {}, true)
+    return written as Image
+  }
+
+  async updateInternal(definition: Resource, id: string, values: Draft): Promise<Image> {
+    const resource = this.model.resource(definition.name)
+    const before = await this.load(resource, id, 'update')
+    if (!before) throw new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+    const after = this.revised(before, values)
+    const decided = await this.decide(resource, {
+      op: 'update',
+      before,
+      after,
+      given: new Set(Object.keys(values)),
+      internal: true,
+    })
+    const [written] = await this.write(resource, 'update', [decided], { [id]: before }, true)
+    return written as Image
+  }
+
+  async removeInternal(definition: Resource, id: string): Promise<void> {
+    const resource = this.model.resource(definition.name)
+    const before = await this.load(resource, id, 'delete')
+    if (!before) return
+    await this.decide(resource, { op: 'delete', before, after: null, given: new Set(), internal: true })
+    await this.write(resource, 'delete', [before], { [id]: before }, true)
+  }
+
+  async defaultSecurityGroup(projectId: string): Promise<string> {
+    const [existing] = await this.find(this.model.resource('security_group'), {
+      project_id: projectId,
+      name: 'default',
+    })
+    if (existing) return String(existing['id'])
+    const values = { name: 'default', description: 'Default security group', project_id: projectId }
+    return String((await this.createInternal(securityGroup, values))['id'])
+  }
+}

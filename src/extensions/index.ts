@@ -1,0 +1,7 @@
+/** What is in: every extension of the API. */
+import type { Extension } from '#model/define.ts'
+import { conventions } from './conventions.ts'
+import { dataPlaneStatus } from './data-plane-status.ts'
+import { dnsIntegration } from './dns-integration.ts'
+
+export const extensions: readonly Extension[] = Object.freeze([...conventions, dataPlaneStatus, dnsIntegration])

@@ -1,0 +1,296 @@
+/**
+ * Attribute kinds: each is a function that returns a frozen record saying what values the attribute takes, who may
+ * set it when, how it filters and sorts, and where it is stored. Everything about an attribute is derived from it.
+ */
+import { isUuid, normalizeMac } from '#kernel/ids.ts'
+import { formatIp, formatPrefix, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
+
+/** When a client may give the attribute a value. */
+export type SetWhen = 'never' | 'create' | 'update' | 'always'
+
+/** A subset of JSON Schema 2020-12, enough for OpenAPI. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+export interface Attribute<T = unknown> {
+  readonly schema: JsonSchema
+  readonly nullable: boolean
+  readonly set: SetWhen
+  readonly required: boolean
+  /** Undefined: left out means "not specified", and logic decides. */
+  readonly default: T | undefined
+  readonly filter: boolean
+  readonly sort: boolean
+  /** False: accepted or used inside, never shown. */
+  readonly visible: boolean
+  /** True: `create_x:attr`, `update_x:attr` and `get_x:attr` are policy rules of their own. */
+  readonly policy: boolean
+  /** True: never written to the change log. */
+  readonly secret: boolean
+  /** The stored column and its PostgreSQL type; null column: not stored (derived by `sql`, or input only). */
+  readonly column: string | null
+  readonly pg: string
+  /** SQL expression over the resource's row alias `t` that reads the attribute; default: the column itself. */
+  readonly sql: string | null
+  /** The canonical value, or throws `Reject` with a reason in Neutron's words. */
+  readonly parse: (value: unknown) => T
+  /** Phantom: carries T to `Row`. */
+  readonly type?: T
+}
+
+export type Attributes = Readonly<Record<string, Attribute<never> | Attribute>>
+export type Value<A> = A extends Attribute<infer T> ? T : never
+export type Row<A> = { readonly [K in keyof A]: Value<A[K]> }
+
+/** Why a value is not acceptable; the decoder adds the attribute's name. */
+export class Reject extends Error {}
+
+export interface Options<T> {
+  readonly set?: SetWhen
+  readonly required?: boolean
+  readonly default?: NoInfer<T>
+  readonly filter?: boolean
+  readonly sort?: boolean
+  readonly visible?: boolean
+  readonly policy?: boolean
+  readonly secret?: boolean
+  /** Stored column where it differs from the attribute's name; null: not stored. */
+  readonly column?: string | null
+  readonly sql?: string
+}
+
+interface Kind<T> {
+  readonly schema: JsonSchema
+  readonly pg: string
+  readonly parse: (value: unknown) => T
+}
+
+const attribute = <T>(kind: Kind<T>, options: Options<T>): Attribute<T> =>
+  Object.freeze({
+    ...kind,
+    nullable: false,
+    set: options.set ?? 'never',
+    required: options.required ?? false,
+    default: options.default,
+    filter: options.filter ?? false,
+    sort: options.sort ?? false,
+    visible: options.visible ?? true,
+    policy: options.policy ?? false,
+    secret: options.secret ?? false,
+    column: options.column === undefined ? '' : options.column,
+    sql: options.sql ?? null,
+  })
+
+/** Accepts null too. */
+export const optional = <T>(
+  inner: Attribute<T>,
+  options: { default?: T | null } = { default: null },
+): Attribute<T | null> =>
+  Object.freeze({
+    ...(inner as Attribute<T | null>),
+    nullable: true,
+    default: 'default' in options ? options.default : inner.default,
+    schema: { anyOf: [inner.schema, { type: 'null' }] },
+    parse: (value: unknown) => (value === null ? null : inner.parse(value)),
+  })
+
+const quote = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
+
+export const parseText =
+  (max: number) =>
+  (value: unknown): string => {
+    if (typeof value !== 'string') throw new Reject(`${quote(value)} is not a valid string`)
+    if ([...value].length > max) throw new Reject(`'${value.slice(0, 300)}' exceeds maximum length of ${max}`)
+    if (value.includes('\u0000')) throw new Reject(`the value has a NUL character`)
+    return value
+  }
+
+export const text = (options: Options<string> & { max?: number } = {}): Attribute<string> => {
+  const max = options.max ?? 255
+  return attribute({ schema: { type: 'string', maxLength: max }, pg: 'text', parse: parseText(max) }, options)
+}
+
+/** One of a closed list of strings. */
+export const oneOf = <const V extends string>(
+  values: readonly V[],
+  options: Options<V> & { ignoreCase?: boolean } = {},
+): Attribute<V> =>
+  attribute(
+    {
+      schema: { type: 'string', enum: values },
+      pg: 'text',
+      parse: (value) => {
+        const found = values.find((one) =>
+          options.ignoreCase && typeof value === 'string' ? one.toLowerCase() === value.toLowerCase() : one === value,
+        )
+        if (found === undefined) throw new Reject(`${quote(value)} is not in [${values.map(quote).join(', ')}]`)
+        return found
+      },
+    },
+    options,
+  )
+
+const TRUE = new Set<unknown>([true, 1, 'true', '1', 'True', 'TRUE'])
+const FALSE = new Set<unknown>([false, 0, 'false', '0', 'False', 'FALSE'])
+
+export const parseFlag = (value: unknown): boolean => {
+  if (TRUE.has(value)) return true
+  if (FALSE.has(value)) return false
+  throw new Reject(`${quote(value)} cannot be converted to boolean`)
+}
+
+export const flag = (options: Options<boolean> = {}): Attribute<boolean> =>
+  attribute({ schema: { type: 'boolean' }, pg: 'boolean', parse: parseFlag }, options)
+
+/** An integer in [min, max]; decimal strings are accepted as Neutron does. */
+export const whole = (options: Options<number> & { min?: number; max?: number } = {}): Attribute<number> => {
+  const { min = -(2 ** 31), max = 2 ** 31 - 1 } = options
+  return attribute(
+    {
+      schema: { type: 'integer', minimum: min, maximum: max },
+      pg: 'bigint',
+      parse: (value) => {
+        const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value
+        if (typeof number !== 'number' || !Number.isInteger(number))
+          throw new Reject(`${quote(value)} is not an integer`)
+        if (number < min)
+          throw new Reject(
+            min === 0
+              ? `${quote(value)} should be non-negative`
+              : `${quote(value)} is too small - must be at least '${min}'`,
+          )
+        if (number > max) throw new Reject(`${quote(value)} is too large - must be no larger than '${max}'`)
+        return number
+      },
+    },
+    options,
+  )
+}
+
+export const parseUuid = (value: unknown): string => {
+  if (typeof value !== 'string' || !isUuid(value)) throw new Reject(`${quote(value)} is not a valid UUID`)
+  return value.toLowerCase()
+}
+
+export const uuid = (options: Options<string> = {}): Attribute<string> =>
+  attribute({ schema: { type: 'string', format: 'uuid' }, pg: 'uuid', parse: parseUuid }, options)
+
+export const parseAddress = (value: unknown): string => {
+  const ip = typeof value === 'string' ? parseIp(value) : null
+  if (!ip) throw new Reject(`${quote(value)} is not a valid IP address`)
+  return formatIp(ip)
+}
+
+export const address = (options: Options<string> = {}): Attribute<string> =>
+  attribute({ schema: { type: 'string' }, pg: 'inet', parse: parseAddress }, options)
+
+/** A prefix with its host bits cleared; a bare address is refused. */
+export const cidr = (options: Options<string> & { bareAddress?: boolean } = {}): Attribute<string> =>
+  attribute(
+    {
+      schema: { type: 'string' },
+      pg: 'cidr',
+      parse: (value) => {
+        const prefix = typeof value === 'string' ? parsePrefix(value) : null
+        if (!prefix || (!options.bareAddress && !(value as string).includes('/'))) {
+          throw new Reject(`${quote(value)} is not a valid IP subnet`)
+        }
+        return formatPrefix(networkOf(prefix))
+      },
+    },
+    options,
+  )
+
+export const parseMac = (value: unknown): string => {
+  const mac = typeof value === 'string' ? normalizeMac(value) : null
+  if (!mac) throw new Reject(`${quote(value)} is not a valid MAC address`)
+  return mac
+}
+
+export const mac = (options: Options<string> = {}): Attribute<string> =>
+  attribute({ schema: { type: 'string' }, pg: 'macaddr', parse: parseMac }, options)
+
+/** RFC 3339 in UTC with whole seconds, as Neutron writes it. */
+export const timestamp = (options: Options<string> & { column: string }): Attribute<string> =>
+  attribute(
+    {
+      schema: { type: 'string', format: 'date-time' },
+      pg: 'timestamptz',
+      parse: parseText(64),
+    },
+    { sql: `to_char(t.${options.column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`, ...options },
+  )
+
+export const list = <T>(
+  item: { readonly schema: JsonSchema; readonly parse: (value: unknown) => T },
+  options: Options<readonly T[]> & { max?: number; unique?: boolean; pg?: string } = {},
+): Attribute<readonly T[]> =>
+  attribute<readonly T[]>(
+    {
+      schema: { type: 'array', items: item.schema },
+      pg: options.pg ?? 'jsonb',
+      parse: (value) => {
+        if (!Array.isArray(value)) throw new Reject(`${quote(value)} is not a list`)
+        if (options.max !== undefined && value.length > options.max) throw new Reject(`more than ${options.max} items`)
+        const items = value.map(item.parse)
+        const distinct = new Set(items.map((one) => JSON.stringify(one)))
+        if (options.unique && distinct.size < items.length)
+          throw new Reject(`Duplicate items in the list: ${quote(value)}`)
+        return items
+      },
+    },
+    options,
+  )
+
+/** A JSON object with fields of its own; unknown fields are refused. */
+export const structure = <T>(
+  fields: { readonly [K in keyof T]-?: { schema: JsonSchema; parse: (value: unknown) => T[K]; required?: boolean } },
+  options: Options<T> = {},
+): Attribute<T> =>
+  attribute(
+    {
+      schema: {
+        type: 'object',
+        additionalProperties: false,
+        properties: Object.fromEntries(
+          Object.entries(fields).map(([key, field]) => [key, (field as { schema: JsonSchema }).schema]),
+        ),
+      },
+      pg: 'jsonb',
+      parse: (value) => {
+        if (value === null || typeof value !== 'object' || Array.isArray(value))
+          throw new Reject(`${quote(value)} is not a dictionary`)
+        const unknown = Object.keys(value).filter((key) => !(key in fields))
+        if (unknown.length > 0)
+          throw new Reject(`Invalid data format: unexpected keys ${unknown.map(quote).join(', ')}`)
+        const out: Record<string, unknown> = {}
+        for (const [key, field] of Object.entries(fields) as [
+          string,
+          { parse: (v: unknown) => unknown; required?: boolean },
+        ][]) {
+          const given = (value as Record<string, unknown>)[key]
+          if (given !== undefined) out[key] = field.parse(given)
+          else if (field.required) throw new Reject(`Invalid data format: '${key}' is missing`)
+        }
+        return out as T
+      },
+    },
+    options,
+  )
+
+/** Any JSON object of at most `max` characters. */
+export const dictionary = (options: Options<Readonly<Record<string, unknown>>> & { max?: number } = {}) =>
+  attribute<Readonly<Record<string, unknown>>>(
+    {
+      schema: { type: 'object' },
+      pg: 'jsonb',
+      parse: (value) => {
+        if (value === null) return {}
+        if (typeof value !== 'object' || Array.isArray(value)) throw new Reject(`${quote(value)} is not a dictionary`)
+        const size = JSON.stringify(value).length
+        if (options.max !== undefined && size > options.max)
+          throw new Reject(`the value exceeds maximum length of ${options.max}`)
+        return value as Readonly<Record<string, unknown>>
+      },
+    },
+    options,
+  )

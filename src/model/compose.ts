@@ -1,0 +1,123 @@
+/** Puts resources and extensions together once, at boot; reports every clash at once, then freezes. */
+import type { Attribute } from './attribute.ts'
+import type { Extension, Resource, ResourceHooks } from './define.ts'
+
+/** A resource with everything the extensions added. */
+export interface ComposedResource extends Omit<Resource, 'check' | 'inTx' | 'attributes'> {
+  readonly attributes: Readonly<Record<string, Attribute>>
+  readonly checks: readonly NonNullable<ResourceHooks<never>['check']>[]
+  readonly inTxs: readonly NonNullable<ResourceHooks<never>['inTx']>[]
+}
+
+export interface Model {
+  /** By singular name. */
+  readonly resources: ReadonlyMap<string, ComposedResource>
+  readonly extensions: readonly Extension[]
+  resource(name: string): ComposedResource
+}
+
+export class ModelError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`the model does not compose:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+export function compose(resources: readonly Resource[], extensions: readonly Extension[]): Model {
+  const ordered = inOrder(extensions)
+  const all = [...resources, ...ordered.flatMap((extension) => extension.resources)]
+  const problems = [
+    ...duplicates(
+      all.map((one) => one.name),
+      'resource',
+    ),
+    ...missing(all, ordered),
+  ]
+  const composed = new Map(all.map((one) => [one.name, extend(one, ordered, problems)]))
+  if (problems.length > 0) throw new ModelError(problems)
+  return Object.freeze({
+    resources: composed,
+    extensions: Object.freeze(ordered),
+    resource(name: string) {
+      const found = composed.get(name)
+      if (!found) throw new Error(`the model has no resource ${name}`)
+      return found
+    },
+  })
+}
+
+/** Required extensions first; ties by alias. */
+function inOrder(extensions: readonly Extension[]): Extension[] {
+  const byAlias = new Map([...extensions].sort((a, b) => (a.alias < b.alias ? -1 : 1)).map((one) => [one.alias, one]))
+  const done = new Set<string>()
+  const out: Extension[] = []
+  const visit = (extension: Extension): void => {
+    if (done.has(extension.alias)) return
+    done.add(extension.alias)
+    for (const alias of [...extension.requires].sort()) {
+      const required = byAlias.get(alias)
+      if (required) visit(required)
+    }
+    out.push(extension)
+  }
+  for (const extension of byAlias.values()) visit(extension)
+  return out
+}
+
+function missing(resources: readonly Resource[], extensions: readonly Extension[]): string[] {
+  const aliases = new Set(extensions.map((one) => one.alias))
+  const names = new Set(resources.map((one) => one.name))
+  return [
+    ...duplicates(
+      extensions.map((one) => one.alias),
+      'extension',
+    ),
+    ...extensions.flatMap((one) =>
+      one.requires
+        .filter((alias) => !aliases.has(alias))
+        .map((alias) => `${one.alias} requires ${alias}, which is absent`),
+    ),
+    ...extensions.flatMap((one) =>
+      Object.keys(one.on)
+        .filter((name) => !names.has(name))
+        .map((name) => `${one.alias} extends ${name}, which is absent`),
+    ),
+    ...resources.flatMap((one) =>
+      Object.entries(one.references)
+        .filter(([, reference]) => !names.has(reference.resource))
+        .map(([attribute, reference]) => `${one.name}.${attribute} refers to ${reference.resource}, which is absent`),
+    ),
+  ]
+}
+
+const duplicates = (names: readonly string[], what: string): string[] =>
+  [...new Set(names.filter((name, index) => names.indexOf(name) !== index))].map(
+    (name) => `${what} ${name} is defined twice`,
+  )
+
+function extend(resource: Resource, extensions: readonly Extension[], problems: string[]): ComposedResource {
+  const attributes: Record<string, Attribute> = {}
+  const add = (name: string, attribute: Attribute, by: string): void => {
+    if (name in attributes) problems.push(`${resource.name}.${name} is defined twice, the second time by ${by}`)
+    const column = attribute.column === '' ? name.replaceAll(/[:-]/g, '_') : attribute.column
+    attributes[name] = Object.freeze({ ...attribute, column: attribute.sql && attribute.column === '' ? null : column })
+  }
+  for (const [name, attribute] of Object.entries(resource.attributes)) add(name, attribute as Attribute, resource.name)
+  const parts = extensions.flatMap((one) =>
+    one.on[resource.name] ? [{ alias: one.alias, ...one.on[resource.name] }] : [],
+  )
+  for (const part of parts) {
+    for (const [name, attribute] of Object.entries(part.attributes ?? {})) add(name, attribute as Attribute, part.alias)
+  }
+  const { check, inTx, ...rest } = resource
+  return Object.freeze({
+    ...rest,
+    attributes: Object.freeze(attributes),
+    checks: [check, ...parts.map((part) => part.check)].filter(
+      (one) => one !== undefined,
+    ) as ComposedResource['checks'],
+    inTxs: [inTx, ...parts.map((part) => part.inTx)].filter((one) => one !== undefined) as ComposedResource['inTxs'],
+  })
+}

@@ -1,0 +1,95 @@
+/**
+ * What a hook may do inside its operation's transaction. The types stand here, the implementation is core's.
+ */
+import type { Caller } from '#kernel/caller.ts'
+import type { Draft, Resource } from './define.ts'
+
+/** Equality filter on stored attributes; an array means any of them. */
+export type Where = Readonly<Record<string, string | number | boolean | null | readonly (string | number)[]>>
+
+/** Locks are held to the end of the transaction. */
+export type Lock = 'none' | 'share' | 'update'
+
+export interface AddressRequest {
+  readonly subnet_id?: string
+  readonly ip_address?: string
+}
+export interface FixedIp {
+  readonly subnet_id: string
+  readonly ip_address: string
+}
+
+/** The owner of addresses, as IPAM needs to know it. */
+export interface AddressOwner {
+  readonly port_id: string
+  readonly network_id: string
+  readonly mac_address: string
+  readonly device_owner: string
+}
+
+export interface SegmentSpec {
+  readonly network_type: string | null
+  readonly physical_network: string | null
+  readonly segmentation_id: number | null
+}
+export interface Segment {
+  readonly id: string
+  readonly network_type: string
+  readonly physical_network: string | null
+  readonly segmentation_id: number | null
+}
+
+export interface BindingRequest {
+  readonly id: string
+  readonly network_id: string
+  readonly host: string
+  readonly vnic_type: string
+  readonly device_owner: string
+}
+export interface BindingResult {
+  readonly vif_type: string
+  readonly vif_details: Readonly<Record<string, unknown>>
+}
+
+export interface Context {
+  readonly caller: Caller
+  /** The operation's instant, RFC 3339 UTC, whole seconds. */
+  readonly now: string
+  /** The object, or undefined; sees what this transaction wrote. */
+  load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
+  find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>
+  /** Those of the objects that exist and that the caller may see. */
+  visible(resource: string, ids: readonly string[]): Promise<readonly Readonly<Draft>[]>
+  /** Writes another object in this transaction: its own hooks run, policy does not; quota counts it without refusing. */
+  create(resource: Resource, values: Draft): Promise<Readonly<Draft>>
+  update(resource: Resource, id: string, values: Draft): Promise<Readonly<Draft>>
+  remove(resource: Resource, id: string): Promise<void>
+  /** Runs in this transaction once the object being written stands in its table. */
+  afterWrite(task: () => Promise<void>): void
+  readonly ipam: {
+    /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressInUse. */
+    allocate(owner: AddressOwner, requests: readonly AddressRequest[] | undefined): Promise<readonly FixedIp[]>
+    /** Keeps the addresses that `requests` names again, takes the new ones, gives back the rest. */
+    change(
+      owner: AddressOwner,
+      held: readonly FixedIp[],
+      requests: readonly AddressRequest[],
+    ): Promise<readonly FixedIp[]>
+    release(portId: string, held: readonly FixedIp[]): Promise<void>
+    /** Makes a subnet's addresses allocatable: inclusive ranges, minus those already held. */
+    setPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
+  }
+  readonly segments: {
+    /** Reserves an id (a given one, or any free one of the tenant types) and stores the network's segment. */
+    reserve(networkId: string, spec: SegmentSpec): Promise<Segment>
+    /** The largest MTU a network on this segment may have, tunnel overhead taken off. */
+    maxMtu(segment: Segment): number
+    release(networkId: string): Promise<void>
+  }
+  readonly binding: {
+    /** Asks the mechanism drivers; never throws for a refused binding: vif_type says binding_failed. */
+    bind(request: BindingRequest): Promise<BindingResult>
+  }
+  /** The project's default security group, made when it is missing. Answers its id. */
+  defaultSecurityGroup(projectId: string): Promise<string>
+}

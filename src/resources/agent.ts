@@ -1,0 +1,42 @@
+/** A host's agent, as operators see it. Written by heartbeats, not by clients. */
+import { defineResource, dictionary, flag, optional, type Row, text, timestamp, uuid, whole } from '#model/define.ts'
+
+const attributes = {
+  id: uuid({ filter: true }),
+  agent_type: text({ filter: true }),
+  binary: text({ filter: true, column: 'binary_name' }),
+  topic: text({ filter: true }),
+  host: text({ filter: true }),
+  availability_zone: optional(text({ filter: true })),
+  admin_state_up: flag({ set: 'update', filter: true }),
+  description: optional(text({ set: 'update', filter: true })),
+  alive: flag({
+    filter: true,
+    sql: "(t.refused is null and t.heartbeat_timestamp > now() - current_setting('deuteron.agent_down_time')::interval)",
+  }),
+  configurations: dictionary({
+    column: 'configurations',
+    sql: "(t.configurations || coalesce(jsonb_build_object('refused', t.refused), '{}'))",
+  }),
+  resources_synced: optional(flag({})),
+  created_at: timestamp({ column: 'created_at', sql: agentTime('created_at') }),
+  started_at: timestamp({ column: 'started_at', sql: agentTime('started_at') }),
+  heartbeat_timestamp: timestamp({ column: 'heartbeat_timestamp', sql: agentTime('heartbeat_timestamp') }),
+  revision_number: whole({ visible: false, max: Number.MAX_SAFE_INTEGER }),
+} as const
+export type Agent = Row<typeof attributes>
+
+export const agent = defineResource({
+  name: 'agent',
+  plural: 'agents',
+  table: 'agents',
+  docs: 'The agent of a host: whether it lives, and what it can do.',
+  notFound: { type: 'AgentNotFound', param: 'id' },
+  operations: ['list', 'show', 'update', 'delete'],
+  attributes,
+})
+
+/** Agents' times are written without a zone. */
+function agentTime(column: string): string {
+  return `to_char(t.${column} at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')`
+}

@@ -1,0 +1,35 @@
+/** The port of a network's distributed DHCP server: one address per subnet with DHCP, the same on every host. */
+import type { Context } from '#model/define.ts'
+import { port } from './port.ts'
+
+/** Makes, changes or removes the network's DHCP port so that it has exactly the addresses it needs. */
+export async function ensureDhcpPort(context: Context, networkId: string): Promise<void> {
+  const subnets = await context.find('subnet', { network_id: networkId, enable_dhcp: true })
+  const [existing] = await context.find('port', { network_id: networkId, device_owner: 'network:dhcp' })
+  const held = (existing?.['fixed_ips'] ?? []) as readonly { subnet_id: string; ip_address: string }[]
+  const wanted = subnets.map(
+    (one) => held.find((fixed) => fixed.subnet_id === one['id']) ?? { subnet_id: String(one['id']) },
+  )
+  if (!existing) {
+    if (wanted.length > 0) await context.create(port, await dhcpPort(context, networkId, wanted))
+    return
+  }
+  const id = String(existing['id'])
+  if (wanted.length === 0) await context.remove(port, id)
+  else if (wanted.length !== held.length || wanted.some((one) => !('ip_address' in one))) {
+    await context.update(port, id, { fixed_ips: wanted })
+  }
+}
+
+async function dhcpPort(context: Context, networkId: string, fixed_ips: readonly object[]) {
+  const network = await context.load('network', networkId)
+  return {
+    network_id: networkId,
+    project_id: network?.['project_id'] ?? '',
+    device_owner: 'network:dhcp',
+    device_id: `dhcp-distributed-${networkId}`,
+    fixed_ips,
+    port_security_enabled: false,
+    security_groups: [],
+  }
+}

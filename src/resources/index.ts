@@ -1,0 +1,9 @@
+/** What is in: the core resources, in the order the API lists them. */
+import { agent } from './agent.ts'
+import { network } from './network.ts'
+import { port } from './port.ts'
+import { securityGroup } from './security-group.ts'
+import { securityGroupRule } from './security-group-rule.ts'
+import { subnet } from './subnet.ts'
+
+export const coreResources = Object.freeze([network, subnet, port, securityGroup, securityGroupRule, agent])

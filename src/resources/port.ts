@@ -1,0 +1,210 @@
+/** An attachment to a network: addresses, security, and where it is bound. */
+import { ApiError } from '#kernel/errors.ts'
+import { parsePrefix } from '#kernel/ip.ts'
+import { newMac } from '#kernel/ids.ts'
+import {
+  type Context,
+  defineResource,
+  dictionary,
+  type Draft,
+  flag,
+  list,
+  mac,
+  oneOf,
+  optional,
+  parseAddress,
+  parseMac,
+  parseText,
+  parseUuid,
+  Reject,
+  type Row,
+  structure,
+  text,
+  uuid,
+  type Write,
+} from '#model/define.ts'
+import { checkPort } from './port-checks.ts'
+import { identity, isServiceOwner, standard } from './standard.ts'
+
+export const VNIC_TYPES = [
+  'normal',
+  'direct',
+  'macvtap',
+  'baremetal',
+  'direct-physical',
+  'virtio-forwarder',
+  'smart-nic',
+  'vdpa',
+  'accelerator-direct',
+  'accelerator-direct-physical',
+  'remote-managed',
+] as const
+
+interface FixedIp {
+  subnet_id?: string
+  ip_address?: string
+}
+const fixedIp = structure<FixedIp>({
+  subnet_id: { schema: { type: 'string', format: 'uuid' }, parse: parseUuid },
+  ip_address: { schema: { type: 'string' }, parse: parseAddress },
+})
+const parsePairAddress = (value: unknown): string => {
+  const given = parseText(64)(value)
+  if (!parsePrefix(given)) throw new Reject(`'${given}' is not a valid IP address or CIDR`)
+  return given
+}
+const addressPair = structure<{ ip_address?: string; mac_address?: string }>({
+  ip_address: { schema: { type: 'string' }, parse: parsePairAddress },
+  mac_address: { schema: { type: 'string' }, parse: parseMac },
+})
+
+const attributes = {
+  ...identity,
+  name: text({ set: 'always', default: '', filter: true, sort: true }),
+  network_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+  mac_address: mac({ set: 'always', filter: true, sort: true, policy: true }),
+  admin_state_up: flag({ set: 'always', default: true, filter: true, sort: true }),
+  status: oneOf(['ACTIVE', 'BUILD', 'DOWN', 'ERROR'], { filter: true, sort: true }),
+  device_id: text({ set: 'always', default: '', filter: true, sort: true }),
+  device_owner: text({ set: 'always', default: '', filter: true, sort: true, policy: true }),
+  fixed_ips: list(fixedIp, { set: 'always', policy: true, filter: true }),
+  security_groups: list(
+    { schema: { type: 'string', format: 'uuid' }, parse: parseUuid },
+    {
+      set: 'always',
+      filter: true,
+      column: 'security_group_ids',
+      pg: 'uuid[]',
+      sql: 'to_jsonb(t.security_group_ids)',
+    },
+  ),
+  port_security_enabled: flag({ set: 'always', policy: true }),
+  allowed_address_pairs: list(addressPair, { set: 'always', default: [], policy: true }),
+  'binding:host_id': text({ set: 'always', default: '', filter: true, policy: true, column: 'binding_host' }),
+  'binding:vnic_type': oneOf(VNIC_TYPES, { set: 'always', default: 'normal', policy: true }),
+  'binding:profile': dictionary({ set: 'always', default: {}, max: 4095, policy: true }),
+  'binding:vif_type': text({ policy: true }),
+  'binding:vif_details': dictionary({ policy: true }),
+  'network:project_id': text({
+    visible: false,
+    sql: '(select n.project_id from networks n where n.id = t.network_id)',
+  }),
+  ...standard,
+} as const
+export type Port = Row<typeof attributes>
+
+export const port = defineResource({
+  name: 'port',
+  plural: 'ports',
+  table: 'ports',
+  docs: 'An attachment of a device to a network: MAC, fixed IPs, security groups, and the binding to a host.',
+  notFound: { type: 'PortNotFound', param: 'port_id' },
+  quota: 'port',
+  references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'] } },
+  attributes,
+  check: (write, limits) => (write.op === 'delete' || write.internal ? [] : checkPort(write, limits)),
+  inTx: async (context, write) => {
+    if (write.op === 'create') return createPort(context, write)
+    if (write.op === 'update') return updatePort(context, write)
+    const { id, fixed_ips } = write.before as Port
+    await context.ipam.release(id, fixed_ips as readonly Required<FixedIp>[])
+    return undefined
+  },
+})
+
+const ownerOf = (wanted: Port) => ({
+  port_id: wanted.id,
+  network_id: wanted.network_id,
+  mac_address: wanted.mac_address,
+  device_owner: wanted.device_owner,
+})
+
+async function createPort(context: Context, { after }: Write<Port>): Promise<Partial<Draft>> {
+  const wanted = after as Port
+  const mac_address = wanted.mac_address ?? newMac()
+  const network = await context.load('network', wanted.network_id)
+  const port_security_enabled =
+    wanted.port_security_enabled ??
+    (network?.['port_security_enabled'] === true && !isServiceOwner(wanted.device_owner))
+  const fixed_ips = await context.ipam.allocate(ownerOf({ ...wanted, mac_address }), wanted.fixed_ips)
+  const decided = { ...wanted, mac_address, port_security_enabled, fixed_ips }
+  return {
+    status: 'DOWN',
+    mac_address,
+    port_security_enabled,
+    fixed_ips,
+    security_groups: await chooseGroups(context, decided),
+    allowed_address_pairs: withMacs(decided),
+    ...(await bound(context, decided)),
+  }
+}
+
+async function updatePort(context: Context, { before, after, given }: Write<Port>): Promise<Partial<Draft>> {
+  const [old, wanted] = [before as Port, after as Port]
+  const patch: Partial<Draft> = {}
+  if (
+    given.has('mac_address') &&
+    wanted.mac_address !== old.mac_address &&
+    old['binding:host_id'] !== '' &&
+    old.device_owner.startsWith('compute:')
+  ) {
+    throw new ApiError('PortBound', {
+      port_id: old.id,
+      vif_type: old['binding:vif_type'],
+      old_mac: old.mac_address,
+      new_mac: wanted.mac_address,
+    })
+  }
+  if (given.has('fixed_ips')) {
+    patch['fixed_ips'] = await context.ipam.change(
+      ownerOf(wanted),
+      old.fixed_ips as readonly Required<FixedIp>[],
+      wanted.fixed_ips,
+    )
+  }
+  if (given.has('security_groups')) await requireGroups(context, wanted.security_groups)
+  if (given.has('allowed_address_pairs') || given.has('mac_address')) patch['allowed_address_pairs'] = withMacs(wanted)
+  const rebind = ['binding:host_id', 'binding:vnic_type', 'binding:profile'].some(
+    (name) => JSON.stringify(wanted[name as keyof Port]) !== JSON.stringify(old[name as keyof Port]),
+  )
+  if (rebind) {
+    Object.assign(patch, await bound(context, wanted))
+    if (old['binding:host_id'] !== wanted['binding:host_id']) patch['status'] = 'DOWN'
+  }
+  return patch
+}
+
+/** Pairs without a MAC take the port's. */
+const withMacs = (wanted: Port) =>
+  (wanted.allowed_address_pairs ?? []).map((pair) => ({
+    mac_address: pair.mac_address ?? wanted.mac_address,
+    ip_address: pair.ip_address as string,
+  }))
+
+async function chooseGroups(context: Context, wanted: Port): Promise<readonly string[]> {
+  if (wanted.security_groups !== undefined) {
+    await requireGroups(context, wanted.security_groups)
+    return wanted.security_groups
+  }
+  const guarded = wanted.port_security_enabled && !isServiceOwner(wanted.device_owner)
+  return guarded ? [await context.defaultSecurityGroup(wanted.project_id)] : []
+}
+
+/** Groups named on a port must exist for the caller. */
+async function requireGroups(context: Context, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  const found = new Set((await context.visible('security_group', ids)).map((one) => one['id']))
+  const missing = ids.find((id) => !found.has(id))
+  if (missing !== undefined) throw new ApiError('SecurityGroupNotFound', { id: missing })
+}
+
+async function bound(context: Context, wanted: Port): Promise<Partial<Draft>> {
+  const { vif_type, vif_details } = await context.binding.bind({
+    id: wanted.id,
+    network_id: wanted.network_id,
+    host: wanted['binding:host_id'],
+    vnic_type: wanted['binding:vnic_type'],
+    device_owner: wanted.device_owner,
+  })
+  return { 'binding:vif_type': vif_type, 'binding:vif_details': vif_details }
+}

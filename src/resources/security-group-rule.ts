@@ -1,0 +1,132 @@
+/** One allowance of a security group. */
+import { ApiError } from '#kernel/errors.ts'
+import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
+import {
+  cidr,
+  defineResource,
+  oneOf,
+  optional,
+  parseText,
+  Reject,
+  type Row,
+  text,
+  uuid,
+  type Write,
+} from '#model/define.ts'
+import type { Attribute } from '#model/attribute.ts'
+import { protocolNumber, PROTOCOLS, checkRule } from './security-group-protocols.ts'
+import { identity, standard } from './standard.ts'
+
+const portNumber = { schema: { type: 'integer', minimum: -1, maximum: 65535 } }
+
+/** Port numbers and ICMP types: integers or decimal strings, null for any; -1 is read as any. */
+const portValue = (): Attribute<number | null> => {
+  const parse = (value: unknown): number | null => {
+    if (value === null || value === '' || value === -1 || value === '-1') return null
+    const number = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : value
+    if (typeof number !== 'number' || !Number.isInteger(number))
+      throw new ApiError('SecurityGroupInvalidPortValue', { port: String(value) })
+    if (number < 0 || number > 65535) throw new ApiError('SecurityGroupInvalidPortValue', { port: String(value) })
+    return number
+  }
+  const base = optional(text({ set: 'create', filter: true, sort: true })) as unknown as Attribute<number | null>
+  return { ...base, schema: { anyOf: [portNumber.schema, { type: 'null' }] }, pg: 'integer', parse }
+}
+
+/** A protocol's name or number as text; null, `any` and `-1`… mean any. */
+const protocol = (): Attribute<string | null> => {
+  const base = optional(text({ set: 'create', filter: true, sort: true }))
+  return {
+    ...base,
+    parse: (value) => {
+      if (value === null || value === '' || value === 'any' || value === -1 || value === '-1') return null
+      const given = typeof value === 'number' ? String(value) : parseText(40)(value).toLowerCase()
+      if (protocolNumber(given) === null) {
+        throw new ApiError('SecurityGroupInvalidProtocol', {
+          protocol: given,
+          values: [...PROTOCOLS.keys()].join(', '),
+        })
+      }
+      return given
+    },
+  }
+}
+
+const attributes = {
+  ...identity,
+  security_group_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+  direction: oneOf(['ingress', 'egress'], { set: 'create', required: true, filter: true, sort: true }),
+  ethertype: oneOf(['IPv4', 'IPv6'], { set: 'create', default: 'IPv4', filter: true, sort: true, ignoreCase: true }),
+  protocol: protocol(),
+  port_range_min: portValue(),
+  port_range_max: portValue(),
+  remote_ip_prefix: optional({
+    ...text({ set: 'create', filter: true, sort: true, max: 64 }),
+    parse: (value) => parsePrefixText(value),
+  }),
+  remote_group_id: optional(uuid({ set: 'create', filter: true, sort: true })),
+  normalized_cidr: optional(cidr({ filter: true, sort: true, bareAddress: true })),
+  'security_group:project_id': text({
+    visible: false,
+    sql: '(select g.project_id from security_groups g where g.id = t.security_group_id)',
+  }),
+  ...standard,
+} as const
+export type SecurityGroupRule = Row<typeof attributes>
+
+export const securityGroupRule = defineResource({
+  name: 'security_group_rule',
+  plural: 'security_group_rules',
+  table: 'security_group_rules',
+  docs: 'Lets packets of one direction, family and protocol through, from anywhere, a prefix or the members of a group.',
+  notFound: { type: 'SecurityGroupRuleNotFound', param: 'id' },
+  quota: 'security_group_rule',
+  operations: ['list', 'show', 'create', 'delete'],
+  references: {
+    security_group_id: { resource: 'security_group', policyAttributes: ['project_id'], lock: 'update' },
+    remote_group_id: { resource: 'security_group' },
+  },
+  bumps: ['security_group_id'],
+  attributes,
+  check: (write) => (write.op === 'create' ? checkRule(write.after as SecurityGroupRule) : []),
+  inTx: async (context, write) => {
+    if (write.op !== 'create') return undefined
+    const wanted = write.after as SecurityGroupRule
+    if (!write.internal) await refuseTwin(context, wanted)
+    const prefix = wanted.remote_ip_prefix ? parsePrefix(wanted.remote_ip_prefix) : null
+    return { normalized_cidr: prefix ? formatPrefix(networkOf(prefix)) : null }
+  },
+})
+
+/** A prefix as given, made canonical; a bare address gets its full length. */
+function parsePrefixText(value: unknown): string {
+  const prefix = parsePrefix(parseText(64)(value))
+  if (!prefix) throw new Reject(`'${String(value)}' is not a valid IP subnet`)
+  return formatPrefix(prefix)
+}
+
+const TWIN_KEYS = [
+  'direction',
+  'ethertype',
+  'protocol',
+  'port_range_min',
+  'port_range_max',
+  'remote_ip_prefix',
+  'remote_group_id',
+] as const
+
+async function refuseTwin(
+  context: Parameters<NonNullable<typeof securityGroupRule.inTx>>[0],
+  wanted: SecurityGroupRule,
+): Promise<void> {
+  const rules = await context.find('security_group_rule', {
+    security_group_id: wanted.security_group_id,
+    direction: wanted.direction,
+  })
+  const same = (key: (typeof TWIN_KEYS)[number], other: unknown): boolean =>
+    key === 'protocol'
+      ? protocolNumber(wanted.protocol ?? '') === protocolNumber(String(other ?? ''))
+      : (wanted[key] ?? null) === (other ?? null)
+  const twin = rules.find((rule) => TWIN_KEYS.every((key) => same(key, rule[key])))
+  if (twin) throw new ApiError('SecurityGroupRuleExists', { rule_id: twin['id'] })
+}

@@ -1,0 +1,146 @@
+/** A block of addresses on a network, with what its hosts are told of it. */
+import { ApiError } from '#kernel/errors.ts'
+import { formatPrefix, parsePrefix, prefixesOverlap } from '#kernel/ip.ts'
+import {
+  address,
+  cidr,
+  type Context,
+  defineResource,
+  type Draft,
+  flag,
+  list,
+  oneOf,
+  optional,
+  parseAddress,
+  parseText,
+  Reject,
+  type Row,
+  structure,
+  text,
+  uuid,
+  whole,
+  type Write,
+} from '#model/define.ts'
+import { ensureDhcpPort } from './dhcp-port.ts'
+import { port } from './port.ts'
+import { AUTO_DELETED_OWNERS, identity, standard } from './standard.ts'
+import { checkSubnet, defaultGateway, defaultPools } from './subnet-addresses.ts'
+
+const IPV6_MODES = ['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'] as const
+const pool = structure<{ start: string; end: string }>({
+  start: { schema: { type: 'string' }, parse: parseAddress, required: true },
+  end: { schema: { type: 'string' }, parse: parseAddress, required: true },
+})
+const parseDestination = (value: unknown): string => {
+  const prefix = parsePrefix(parseText(64)(value))
+  if (!prefix) throw new Reject(`'${String(value)}' is not a valid CIDR`)
+  return formatPrefix(prefix)
+}
+const hostRoute = structure<{ destination: string; nexthop: string }>({
+  destination: { schema: { type: 'string' }, parse: parseDestination, required: true },
+  nexthop: { schema: { type: 'string' }, parse: parseAddress, required: true },
+})
+
+const attributes = {
+  ...identity,
+  name: text({ set: 'always', default: '', filter: true, sort: true }),
+  network_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+  ip_version: whole({ set: 'create', min: 4, max: 6, filter: true, sort: true }),
+  cidr: cidr({ set: 'create', filter: true, sort: true }),
+  gateway_ip: optional(address({ set: 'always', filter: true, sort: true }), {}),
+  allocation_pools: list(pool, { set: 'always' }),
+  dns_nameservers: list(
+    { schema: { type: 'string' }, parse: parseAddress },
+    { set: 'always', default: [], unique: true },
+  ),
+  host_routes: list(hostRoute, { set: 'always', default: [], unique: true }),
+  enable_dhcp: flag({ set: 'always', default: true, filter: true, sort: true }),
+  ipv6_ra_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
+  ipv6_address_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
+  /** The network's; kept beside the subnet so that its history knows who could see it. */
+  shared: flag({ visible: false, filter: true, default: false }),
+  'network:project_id': text({
+    visible: false,
+    sql: '(select n.project_id from networks n where n.id = t.network_id)',
+  }),
+  ...standard,
+} as const
+export type Subnet = Row<typeof attributes>
+
+export const subnet = defineResource({
+  name: 'subnet',
+  plural: 'subnets',
+  table: 'subnets',
+  docs: 'A block of addresses on a network: allocation pools, gateway, and what DHCP and router advertisements say.',
+  notFound: { type: 'SubnetNotFound', param: 'subnet_id' },
+  quota: 'subnet',
+  references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'], lock: 'update' } },
+  bumps: ['network_id'],
+  attributes,
+  check: (write, limits) => (write.op === 'delete' ? [] : checkSubnet(write, limits)),
+  inTx: async (context, write) => {
+    if (write.op === 'create') return createSubnet(context, write)
+    if (write.op === 'update') return updateSubnet(context, write)
+    await deleteSubnet(context, write.before as Subnet)
+    return undefined
+  },
+})
+
+async function createSubnet(context: Context, { after }: Write<Subnet>): Promise<Partial<Draft>> {
+  const wanted = after as Subnet
+  const block = parsePrefix(wanted.cidr)
+  if (!block) throw new ApiError('InvalidCIDR', { input: wanted.cidr })
+  await refuseOverlap(context, wanted)
+  const gateway_ip = wanted.gateway_ip === undefined ? defaultGateway(block) : wanted.gateway_ip
+  const allocation_pools = wanted.allocation_pools ?? defaultPools(block, gateway_ip)
+  const network = await context.load('network', wanted.network_id)
+  await context.ipam.setPools(wanted.id, allocation_pools)
+  context.afterWrite(() => ensureDhcpPort(context, wanted.network_id))
+  return { gateway_ip, allocation_pools, shared: network?.['shared'] ?? false }
+}
+
+async function refuseOverlap(context: Context, wanted: Subnet): Promise<void> {
+  const block = parsePrefix(wanted.cidr)
+  for (const other of await context.find('subnet', { network_id: wanted.network_id })) {
+    const taken = parsePrefix(String(other['cidr']))
+    if (!block || !taken || !prefixesOverlap(block, taken)) continue
+    const sentence = `Requested subnet with cidr: ${wanted.cidr} for network: ${wanted.network_id} overlaps with another subnet`
+    throw new ApiError('InvalidInput', { error_message: sentence }, { reason: 'cidr_overlap', subnet_id: other['id'] })
+  }
+}
+
+async function updateSubnet(context: Context, { before, after, given }: Write<Subnet>): Promise<undefined> {
+  const [old, wanted] = [before as Subnet, after as Subnet]
+  if (given.has('gateway_ip') && wanted.gateway_ip !== old.gateway_ip && old.gateway_ip) {
+    const holders = await context.find('port', { 'fixed_ips:subnet_id': old.id })
+    const used = holders.find((one) => holds(one, old.id, old.gateway_ip as string) && isRouterPort(one))
+    if (used) throw new ApiError('GatewayIpInUse', { ip_address: old.gateway_ip, port_id: used['id'] })
+  }
+  if (given.has('allocation_pools')) await context.ipam.setPools(old.id, wanted.allocation_pools)
+  if (old.enable_dhcp !== wanted.enable_dhcp) context.afterWrite(() => ensureDhcpPort(context, old.network_id))
+  return undefined
+}
+
+const isRouterPort = (one: Readonly<Draft>): boolean => String(one['device_owner']).startsWith('network:router')
+
+const holds = (one: Readonly<Draft>, subnetId: string, ip: string): boolean =>
+  (one['fixed_ips'] as readonly { subnet_id: string; ip_address: string }[]).some(
+    (fixed) => fixed.subnet_id === subnetId && fixed.ip_address === ip,
+  )
+
+async function deleteSubnet(context: Context, { id }: Subnet): Promise<void> {
+  const owners: readonly unknown[] = AUTO_DELETED_OWNERS
+  const holders = await context.find('port', { 'fixed_ips:subnet_id': id })
+  const automatic = (one: Readonly<Draft>): boolean => owners.includes(one['device_owner'])
+  const blocking = holders.filter((one) => !automatic(one)).map((one) => String(one['id']))
+  if (blocking.length > 0) {
+    const reason = `One or more ports have an IP allocation from this subnet.`
+    throw new ApiError('SubnetInUse', { subnet_id: id, reason }, { reason: 'addresses_in_use', ports: blocking })
+  }
+  for (const one of holders.filter(automatic)) {
+    const rest = (one['fixed_ips'] as readonly { subnet_id: string }[]).filter((fixed) => fixed.subnet_id !== id)
+    if (rest.length > 0) await context.update(port, String(one['id']), { fixed_ips: rest })
+    else await context.remove(port, String(one['id']))
+  }
+  await context.ipam.setPools(id, [])
+}

@@ -1,0 +1,130 @@
+/**
+ * Objects in and out of their tables. A write and its change row are one statement, and the image in the change log
+ * is read by the same expressions as the API's show: a replayed log is exactly what the API shows.
+ */
+import type { Draft, Op } from '#model/define.ts'
+import type { ComposedResource } from '#model/compose.ts'
+import type { Where } from '#model/context.ts'
+import { imageList, quoteName, readExpression, storedColumns } from './sql.ts'
+import type { Transaction } from './transaction.ts'
+
+export type Image = Readonly<Draft>
+
+/** Who changes, for the change log. */
+export interface Authorship {
+  readonly era: number
+  readonly actor: string
+  readonly actorName: string
+  readonly requestId: string
+}
+
+const LOCKS = {
+  none: '',
+  share: ' for share of t',
+  update: ' for no key update of t',
+  delete: ' for update of t',
+} as const
+
+/** Statements by resource and purpose, composed once. */
+const composed = new WeakMap<ComposedResource, Map<string, string>>()
+
+function text(resource: ComposedResource, purpose: string, make: () => string): string {
+  let texts = composed.get(resource)
+  if (!texts) composed.set(resource, (texts = new Map()))
+  let found = texts.get(purpose)
+  if (found === undefined) texts.set(purpose, (found = make()))
+  return found
+}
+
+const image = (resource: ComposedResource): string => `(select row_to_json(o) from (select ${imageList(resource)}) o)`
+
+export async function loadObject(
+  tx: Transaction,
+  resource: ComposedResource,
+  id: string,
+  lock: keyof typeof LOCKS,
+): Promise<Image | undefined> {
+  const sql = text(
+    resource,
+    `load ${lock}`,
+    () => `select ${image(resource)} as image from ${resource.table} t where t.id = $1${LOCKS[lock]}`,
+  )
+  const [row] = await tx.query<{ image: Image }>(sql, [id])
+  return row?.image
+}
+
+/** Objects whose attributes equal the given values, by id. `security_groups:has` and `fixed_ips:subnet_id` look inside. */
+export async function findObjects(
+  tx: Transaction,
+  resource: ComposedResource,
+  where: Where,
+): Promise<readonly Image[]> {
+  const entries = Object.entries(where)
+  const shape = entries.map(([name, value]) => (Array.isArray(value) ? `${name}[]` : name)).join(',')
+  const sql = text(resource, `find ${shape}`, () => {
+    const conditions = entries.map(([name, value], index) => condition(resource, name, Array.isArray(value), index + 1))
+    return `select ${image(resource)} as image from ${resource.table} t where ${conditions.join(' and ')} order by t.id`
+  })
+  const rows = await tx.query<{ image: Image }>(
+    sql,
+    entries.map(([, value]) => value),
+  )
+  return rows.map((row) => row.image)
+}
+
+function condition(resource: ComposedResource, name: string, many: boolean, index: number): string {
+  if (name === 'security_groups:has') return `t.security_group_ids @> array[$${index}::uuid]`
+  if (name === 'fixed_ips:subnet_id')
+    return `t.id in (select a.port_id from ip_allocations a where a.subnet_id = $${index}::uuid)`
+  const attribute = resource.attributes[name]
+  const expression = attribute && readExpression(attribute)
+  if (!expression) throw new Error(`${resource.name} cannot be found by ${name}`)
+  return many ? `${expression} = any($${index}::${attribute.pg}[])` : `${expression} = $${index}::${attribute.pg}`
+}
+
+export interface WrittenObject {
+  readonly id: string
+  /** The stored object; for a delete, the object as it was. */
+  readonly image: Image
+}
+
+/** Writes objects of one resource and their change rows. `before`: by id, for updates and deletes. */
+export async function writeObjects(
+  tx: Transaction,
+  resource: ComposedResource,
+  op: Op,
+  objects: readonly Image[],
+  before: Readonly<Record<string, Image>>,
+  { era, actor, actorName, requestId }: Authorship,
+): Promise<readonly WrittenObject[]> {
+  const sql = text(resource, op, () => writeStatement(resource, op))
+  const rows = objects.map((object) => toRow(resource, object))
+  const params = [JSON.stringify(rows), JSON.stringify(before), era, actor, actorName, requestId]
+  return tx.query<{ id: string; image: Image }>(sql, params)
+}
+
+const toRow = (resource: ComposedResource, object: Image): Draft => {
+  const row: Draft = {}
+  for (const [name, column] of storedColumns(resource)) row[column] = object[name]
+  return row
+}
+
+function writeStatement(resource: ComposedResource, op: Op): string {
+  const { table, name } = resource
+  const columns = storedColumns(resource).map(([, column]) => quoteName(column))
+  const project = 'project_id' in resource.attributes ? 't.project_id' : `''`
+  const rows = `jsonb_populate_recordset(null::${table}, $1::jsonb)`
+  const dml = {
+    create: `insert into ${table} (${columns.join(', ')}) select ${columns.join(', ')} from ${rows} r returning *`,
+    update: `update ${table} u set ${columns.map((column) => `${column} = r.${column}`).join(', ')} from ${rows} r where u.id = r.id returning u.*`,
+    delete: `delete from ${table} u using ${rows} r where u.id = r.id returning u.*`,
+  }[op]
+  const before = op === 'create' ? 'null' : '$2::jsonb -> t.id::text'
+  const after = op === 'delete' ? 'null::jsonb' : `to_jsonb(${image(resource)})`
+  const generation = op === 'delete' ? 't.revision_number + 1' : 't.revision_number'
+  return `with t as (${dml}),
+    o as (select t.id, ${project} as project_id, ${generation} as generation, ${before} as before, ${after} as after from t),
+    c as (insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
+      select $3, $4, $5, $6, o.project_id, '${name}', o.id, '${op}', o.generation, o.before, o.after from o)
+    select id, ${op === 'delete' ? 'before' : 'after'} as image from o${op === 'create' ? ' where $2::jsonb is not null' : ''}`
+}

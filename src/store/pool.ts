@@ -1,0 +1,116 @@
+/**
+ * The connection pool and what is the matter when it fails. Statements that return often are prepared under a name
+ * made from their text; everything else runs unnamed.
+ */
+import { createHash } from 'node:crypto'
+import { ApiError } from '#kernel/errors.ts'
+import type { Logger } from '#kernel/log.ts'
+import pg from 'pg'
+
+export type Params = readonly unknown[]
+export interface Query {
+  <R extends pg.QueryResultRow = pg.QueryResultRow>(text: string, params?: Params): Promise<R[]>
+}
+
+export interface StoreOptions {
+  readonly url: string
+  readonly size: number
+  readonly log: Logger
+  /** Seconds without a heartbeat after which an agent counts as dead. */
+  readonly agentDownTime: number
+  readonly applicationName?: string
+  /** Called for every statement, for tests that count them. */
+  readonly onStatement?: (text: string) => void
+}
+
+export interface Database {
+  readonly pool: pg.Pool
+  readonly onStatement: ((text: string) => void) | undefined
+  /** One statement outside any transaction. */
+  readonly query: Query
+  close(): Promise<void>
+}
+
+// bigint columns hold revisions, counters and VNIs, all below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
+export function openDatabase({
+  url,
+  size,
+  log,
+  agentDownTime,
+  applicationName = 'deuteron',
+  onStatement,
+}: StoreOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: size,
+    application_name: applicationName,
+    connectionTimeoutMillis: 5000,
+    idleTimeoutMillis: 60_000,
+    options: `-c deuteron.agent_down_time=${agentDownTime}s -c idle_in_transaction_session_timeout=30s -c statement_timeout=60s -c jit=off`,
+  })
+  pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection broke'))
+  // A checked-out connection that breaks emits too; without a listener the process would end.
+  pool.on('connect', (client) =>
+    client.on('error', (error) => log.warn({ error: error.message }, 'a database connection broke')),
+  )
+  const query: Query = async (text, params) => {
+    try {
+      return (await pool.query(statement(text, params, onStatement))).rows as never
+    } catch (error) {
+      throw translated(error)
+    }
+  }
+  return { pool, onStatement, query, close: () => pool.end() }
+}
+
+const names = new Map<string, string>()
+
+/** Texts that are the same for every request of a kind get a prepared name; others, of which there are many, none. */
+export function statement(text: string, params: Params = [], onStatement?: (text: string) => void): pg.QueryConfig {
+  onStatement?.(text)
+  const config: pg.QueryConfig = { text, values: params as unknown[] }
+  if (text.startsWith('/* once */')) return config
+  let name = names.get(text)
+  if (name === undefined) {
+    name = createHash('sha1').update(text).digest('base64url')
+    names.set(text, name)
+  }
+  return { ...config, name }
+}
+
+/** The distinct statement texts prepared so far. */
+export const preparedCount = (): number => names.size
+
+const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
+
+interface DatabaseError extends Error {
+  readonly code?: string
+  readonly constraint?: string
+  readonly detail?: string
+}
+
+/** SQLSTATE class 08 (connection), 57P0x (shutdown), 53 (resources), or no answer at all. */
+export function isUnavailable(error: unknown): boolean {
+  const { code = '', message = '' } = error as DatabaseError
+  return (
+    UNREACHABLE.has(code) ||
+    /^(08|53|57P0)/.test(code) ||
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+      message,
+    )
+  )
+}
+
+/** Deadlock, serialization failure, or a lost race for a random MAC: the whole transaction may run again. */
+export function isRetryable(error: unknown): boolean {
+  const { code, constraint } = error as DatabaseError
+  return code === '40001' || code === '40P01' || (code === '23505' && constraint === 'network_segments_taken')
+}
+
+/** What a client may know of a failure of the database. */
+export function translated(error: unknown): unknown {
+  if (error instanceof ApiError || !isUnavailable(error)) return error
+  return new ApiError('ServiceUnavailable', { reason: (error as Error).message }, { reason: 'database_unreachable' })
+}

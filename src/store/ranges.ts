@@ -1,0 +1,110 @@
+/**
+ * Numbers that are free: addresses of a subnet, VNIs, VLAN ids. A pool is a set of inclusive ranges; taking a number
+ * shrinks one of them, so the cost is the same when 1 % is taken and when 99 % is. Writers take from different ranges
+ * side by side (SKIP LOCKED) and wait for each other only when every range left is locked.
+ */
+import type { Transaction } from './transaction.ts'
+
+export interface NumberRange {
+  readonly first: bigint
+  readonly last: bigint
+}
+
+/** A fresh pool is cut into at most so many ranges, that as many writers do not wait for each other. */
+const PARTS = 64n
+/** Not cut below this size. */
+const SMALLEST = 16n
+
+const TAKE = (skip: string): string => `with chosen as (
+    select pool, seq, first, last from free_ranges where pool = $1 order by seq limit 1 for update ${skip}),
+  shrunk as (
+    update free_ranges f set first = c.first + $2 from chosen c where f.pool = c.pool and f.seq = c.seq and c.first + $2 <= c.last),
+  used_up as (
+    delete from free_ranges f using chosen c where f.pool = c.pool and f.seq = c.seq and c.first + $2 > c.last)
+  select first::text, least(last, first + $2 - 1)::text as last from chosen`
+
+/** Takes `count` numbers, or as many as there are. */
+export async function takeNumbers(tx: Transaction, pool: string, count: number): Promise<bigint[]> {
+  const taken: bigint[] = []
+  while (taken.length < count) {
+    const wanted = count - taken.length
+    let [range] = await tx.query<{ first: string; last: string }>(TAKE('skip locked'), [pool, wanted])
+    // All that is left is locked by others, or nothing is left: wait to know which.
+    if (!range) [range] = await tx.query<{ first: string; last: string }>(TAKE(''), [pool, wanted])
+    if (!range && !(await anyLeft(tx, pool))) break
+    if (range) for (let one = BigInt(range.first); one <= BigInt(range.last); one++) taken.push(one)
+  }
+  return taken
+}
+
+/** A waiter whose range was used up by the other sees none; a later one may still be there. */
+async function anyLeft(tx: Transaction, pool: string): Promise<boolean> {
+  return (await tx.query('select 1 from free_ranges where pool = $1 limit 1', [pool])).length > 0
+}
+
+/** Takes one given number out of the pool. False when it is not free there (taken, or outside the pool). */
+export async function takeNumber(tx: Transaction, pool: string, number: bigint): Promise<boolean> {
+  const rows = await tx.query(
+    `with chosen as (
+        select pool, seq, first, last from free_ranges
+        where pool = $1 and first <= $2::numeric and last >= $2::numeric for update),
+      gone as (delete from free_ranges f using chosen c where f.pool = c.pool and f.seq = c.seq),
+      rest as (insert into free_ranges (pool, first, last)
+        select pool, first, $2::numeric - 1 from chosen where first < $2::numeric
+        union all select pool, $2::numeric + 1, last from chosen where last > $2::numeric)
+      select 1 from chosen`,
+    [pool, String(number)],
+  )
+  return rows.length > 0
+}
+
+/** Gives numbers back; they rest behind those never used. */
+export async function giveBack(tx: Transaction, pool: string, numbers: readonly bigint[]): Promise<void> {
+  if (numbers.length === 0) return
+  await tx.query('insert into free_ranges (pool, first, last) select $1, n, n from unnest($2::numeric[]) n', [
+    pool,
+    numbers.map(String),
+  ])
+}
+
+/** Makes the pool exactly these ranges minus `taken` numbers. */
+export async function setRanges(
+  tx: Transaction,
+  pool: string,
+  ranges: readonly NumberRange[],
+  taken: readonly bigint[],
+): Promise<void> {
+  await tx.query('delete from free_ranges where pool = $1', [pool])
+  const parts = subtract(ranges, taken).flatMap(cut)
+  if (parts.length === 0) return
+  await tx.query(
+    'insert into free_ranges (pool, first, last) select $1, f, l from unnest($2::numeric[], $3::numeric[]) as r(f, l)',
+    [pool, parts.map((part) => String(part.first)), parts.map((part) => String(part.last))],
+  )
+}
+
+/** Pure: the ranges without the numbers. */
+export function subtract(ranges: readonly NumberRange[], numbers: readonly bigint[]): NumberRange[] {
+  const sorted = [...new Set(numbers)].sort((a, b) => (a < b ? -1 : 1))
+  return ranges.flatMap(({ first, last }) => {
+    const out: NumberRange[] = []
+    let from = first
+    for (const number of sorted) {
+      if (number < from || number > last) continue
+      if (number > from) out.push({ first: from, last: number - 1n })
+      from = number + 1n
+    }
+    return from <= last ? [...out, { first: from, last }] : out
+  })
+}
+
+/** Pure: consecutive parts of about equal size. */
+export function cut({ first, last }: NumberRange): NumberRange[] {
+  const size = last - first + 1n
+  const parts = size / SMALLEST < 1n ? 1n : size / SMALLEST < PARTS ? size / SMALLEST : PARTS
+  const step = (size + parts - 1n) / parts
+  const out: NumberRange[] = []
+  for (let from = first; from <= last; from += step)
+    out.push({ first: from, last: from + step - 1n < last ? from + step - 1n : last })
+  return out
+}

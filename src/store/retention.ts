@@ -1,0 +1,83 @@
+/**
+ * The change log's partitions: made ahead of need by transaction number, dropped whole when their youngest row is
+ * older than the retention. One server at a time does it (advisory lock); the others skip.
+ */
+import type { Database } from './pool.ts'
+import { inTransaction } from './transaction.ts'
+
+const LOCK = 0x6465_7265
+
+export interface RetentionOptions {
+  readonly era: number
+  /** Seconds a change is kept at least. */
+  readonly keepSeconds: number
+  /** Transactions a partition spans. */
+  readonly span?: bigint
+}
+
+export interface RetentionOutcome {
+  readonly made: readonly string[]
+  readonly dropped: readonly string[]
+  /** Rows removed from the rest partition, which holds what no other does. */
+  readonly deleted: number
+}
+
+/** Null when another server is at it. */
+export const maintainChangeLog = (
+  database: Database,
+  { era, keepSeconds, span = 1_000_000n }: RetentionOptions,
+): Promise<RetentionOutcome | null> =>
+  inTransaction(database, async (tx) => {
+    const [lock] = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [LOCK])
+    if (!lock?.mine) return { value: null }
+    const [now] = await tx.query<{ xid: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xid')
+    const existing = await tx.query<{ name: string }>(
+      `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'change'::regclass`,
+    )
+    const names = new Set(existing.map((row) => row.name))
+    const made = await makeAhead(tx.query, names, era, BigInt(now?.xid ?? '0'), span)
+    const dropped: string[] = []
+    for (const name of names) {
+      if (name === 'change_rest') continue
+      const upper = BigInt(name.split('_')[2] ?? '0') + span
+      const current = name.startsWith(`change_${era}_`) && upper > BigInt(now?.xid ?? '0')
+      if (current) continue
+      const [young] = await tx.query(
+        `/* once */ select 1 from ${name} where at > now() - make_interval(secs => $1) limit 1`,
+        [keepSeconds],
+      )
+      if (young) continue
+      await tx.query(`/* once */ drop table ${name}`)
+      dropped.push(name)
+    }
+    const gone = await tx.query('delete from change_rest where at <= now() - make_interval(secs => $1) returning 1', [
+      keepSeconds,
+    ])
+    return { value: { made, dropped, deleted: gone.length } }
+  })
+
+/** The next two partitions. Where the rest partition already holds rows of their range they stay there: it is left out. */
+async function makeAhead(
+  query: (text: string, params?: readonly unknown[]) => Promise<unknown[]>,
+  names: ReadonlySet<string>,
+  era: number,
+  xid: bigint,
+  span: bigint,
+): Promise<string[]> {
+  const made: string[] = []
+  const first = (xid / span) * span
+  for (const from of [first, first + span, first + 2n * span]) {
+    const name = `change_${era}_${from}`
+    if (names.has(name)) continue
+    const held = await query(
+      `/* once */ select 1 from change_rest where era = $1 and xid >= $2::xid8 and xid < $3::xid8 limit 1`,
+      [era, String(from), String(from + span)],
+    )
+    if (held.length > 0) continue
+    await query(
+      `/* once */ create table ${name} partition of change for values from (${era}, '${from}') to (${era}, '${from + span}')`,
+    )
+    made.push(name)
+  }
+  return made
+}

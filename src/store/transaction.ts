@@ -1,0 +1,61 @@
+/** One READ COMMITTED transaction, retried whole on deadlock and serialization failure. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PoolClient, QueryResult } from 'pg'
+import { type Database, isRetryable, isUnavailable, type Params, type Query, statement, translated } from './pool.ts'
+
+export interface Transaction {
+  readonly query: Query
+}
+
+export interface Outcome<T> {
+  readonly value: T
+  /** The last statements, sent together with COMMIT: hot rows (quota counters) are locked for the shortest time. */
+  readonly last?: readonly { readonly text: string; readonly params: Params }[]
+  /** False: everything is rolled back and `value` is answered all the same. */
+  readonly commit?: boolean
+}
+
+const MAX_TRIES = 10
+
+/** `work` may run several times and must leave nothing behind but its statements. */
+export async function inTransaction<T>(database: Database, work: (tx: Transaction) => Promise<Outcome<T>>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once(database, work)
+    } catch (error) {
+      if (!isRetryable(error) || attempt === MAX_TRIES) throw translated(error)
+      await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
+    }
+  }
+}
+
+async function once<T>(database: Database, work: (tx: Transaction) => Promise<Outcome<T>>): Promise<T> {
+  const client = await database.pool.connect()
+  let broken: Error | undefined
+  try {
+    // Sent at once, answered in order: the first statement of the work waits behind it in the socket, not here.
+    const begun = run(client, 'begin', [], database)
+    begun.catch(() => undefined)
+    const query: Query = async (text, params = []) => (await run(client, text, params, database)).rows as never
+    const { value, last = [], commit = true } = await work({ query })
+    const tail = last.map(({ text, params }) => run(client, text, params, database))
+    const end = run(client, commit ? 'commit' : 'rollback', [], database)
+    const results = await Promise.allSettled([begun, ...tail, end])
+    const failed = results.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+    return value
+  } catch (error) {
+    broken = isUnavailable(error)
+      ? (error as Error)
+      : await client.query('rollback').then(
+          () => undefined,
+          (rollbackError: Error) => rollbackError,
+        )
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+const run = (client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> =>
+  client.query(statement(text, params, onStatement))
