@@ -6,7 +6,7 @@
  * rule, as in Neutron's Zed release; afterwards admins too are subject to each rule's own text.
  */
 import type { Caller } from '#kernel/caller.ts'
-import { print } from './ast.ts'
+import { type Check, print } from './ast.ts'
 import { type Compiled, compile } from './compile.ts'
 import { defaultRules } from './defaults/index.ts'
 import type { Operation, RuleDefault } from './defaults/rule.ts'
@@ -63,50 +63,50 @@ export function createPolicy(options: PolicyOptions): Policy {
   const { enforceNewDefaults, enforceScope, overrides = {}, defaults = defaultRules } = options
   const rules = loadRules(defaults, overrides, enforceNewDefaults)
   const engine = createEngine(rules)
-  const factsOf = memoByCaller(credentialsOf)
-  const residualOf = memoResiduals(engine)
-  const isAdmin = (caller: Caller): boolean => engine.isAdmin(factsOf(caller))
+  const viewOf = createViews(engine)
 
-  const foreclosed = (rule: Rule, caller: Caller): Foreclosed => {
-    if (!enforceNewDefaults && isAdmin(caller)) return 'admin'
+  const foreclosed = (rule: Rule, view: View): Foreclosed => {
+    if (!enforceNewDefaults && view.isAdmin) return 'admin'
     const scopes = enforceScope ? rule.default?.scopes : undefined
-    return scopes && !scopes.includes(scopeOf(caller)) ? 'scope' : null
+    return scopes && !scopes.includes(view.scope) ? 'scope' : null
+  }
+  const residualOf = (rule: Rule, view: View): Residual => {
+    const early = foreclosed(rule, view)
+    return early === null ? reduce(rule.check, view.facts, engine) : early === 'admin'
   }
 
   return {
     has: (rule) => rules.has(rule),
     allows: (name, caller, target) => {
       const rule = engine.find(name)
-      const early = foreclosed(rule, caller)
-      return early === null ? engine.rule(rule.name)(factsOf(caller), target) : early === 'admin'
+      const view = viewOf(caller)
+      const early = foreclosed(rule, view)
+      return early === null ? engine.rule(rule.name)(view.facts, target) : early === 'admin'
     },
     residual: (name, caller) => {
-      const rule = engine.find(name)
-      const early = foreclosed(rule, caller)
-      return early === null ? residualOf(rule, factsOf(caller)) : early === 'admin'
+      const view = viewOf(caller)
+      let residual = view.residuals.get(name)
+      if (residual === undefined) view.residuals.set(name, (residual = residualOf(engine.find(name), view)))
+      return residual
     },
     explain: (name, caller, target) => {
       const rule = engine.find(name)
-      return explain(engine, rule, foreclosed(rule, caller), { facts: factsOf(caller), scope: scopeOf(caller), target })
+      const view = viewOf(caller)
+      return explain(engine, rule, foreclosed(rule, view), view, target)
     },
     effective: () => [...rules.values()].map(effectiveRule).sort((a, b) => (a.name < b.name ? -1 : 1)),
     unused: () => {
       const used = new Set([...rules.values()].flatMap((rule) => references(rule.check)))
       return [...rules.values()].filter((rule) => !rule.default && !used.has(rule.name)).map((rule) => rule.name)
     },
-    isAdmin,
+    isAdmin: (caller) => viewOf(caller).isAdmin,
   }
 }
 
-function explain(
-  engine: Engine,
-  rule: Rule,
-  early: Foreclosed,
-  { facts, scope, target }: { readonly facts: Facts; readonly scope: Scope; readonly target: Target },
-): Explanation {
+function explain(engine: Engine, rule: Rule, early: Foreclosed, { facts, scope }: View, target: Target): Explanation {
   const why = (of: Rule, on: Target): Reason =>
     reason(of.check, facts, on, {
-      check: (name) => engine.find(name).check,
+      check: engine.check,
       compile: (check) => compile(check, engine),
     })
   if (early === 'admin') {
@@ -133,6 +133,7 @@ const effectiveRule = ({ name, check, source, default: known }: Rule): Effective
 interface Engine {
   /** The rule of that name, or the rule `default`. */
   find(name: string): Rule
+  check(name: string): Check
   rule(name: string): Compiled
   isAdmin(facts: Facts): boolean
 }
@@ -146,6 +147,7 @@ function createEngine(rules: ReadonlyMap<string, Rule>): Engine {
       if (!rule) throw new Error(`neither the rule '${name}' nor the rule 'default' exists`)
       return rule
     },
+    check: (name) => engine.find(name).check,
     rule: (name) => {
       let made = compiled.get(name)
       if (!made) compiled.set(name, (made = compile(engine.find(name).check, engine)))
@@ -156,28 +158,34 @@ function createEngine(rules: ReadonlyMap<string, Rule>): Engine {
   return engine
 }
 
-function memoByCaller(work: (caller: Caller) => Facts): (caller: Caller) => Facts {
-  const known = new WeakMap<Caller, Facts>()
-  return (caller) => {
-    let facts = known.get(caller)
-    if (!facts) known.set(caller, (facts = work(caller)))
-    return facts
-  }
+/** A caller as rules see it, with what was found out about it already. */
+interface View {
+  readonly facts: Facts
+  readonly scope: Scope
+  readonly isAdmin: boolean
+  /** By rule. */
+  readonly residuals: Map<string, Residual>
 }
 
-const RESIDUALS_KEPT = 4096
+const VIEWS_KEPT = 1024
 
-/** The key holds all of a caller that a rule can read, so that every token of one user and project shares. */
-function memoResiduals(engine: Engine): (rule: Rule, facts: Facts) => Residual {
-  const known = new Map<string, Residual>()
-  const around = { rule: (name: string) => engine.find(name).check, isAdmin: engine.isAdmin }
-  return (rule, facts) => {
-    const key = `${rule.name}\n${JSON.stringify(facts)}`
-    let residual = known.get(key)
-    if (residual === undefined) {
-      if (known.size >= RESIDUALS_KEPT) known.clear()
-      known.set(key, (residual = reduce(rule.check, facts, around)))
-    }
-    return residual
+/** The key holds all of a caller that a rule can read, so that every token of one user and project shares a view. */
+function createViews(engine: Engine): (caller: Caller) => View {
+  const byCaller = new WeakMap<Caller, View>()
+  const byFacts = new Map<string, View>()
+  const shared = (caller: Caller): View => {
+    const facts = credentialsOf(caller)
+    const key = JSON.stringify(facts)
+    const known = byFacts.get(key)
+    if (known) return known
+    if (byFacts.size >= VIEWS_KEPT) byFacts.clear()
+    const view = { facts, scope: scopeOf(caller), isAdmin: engine.isAdmin(facts), residuals: new Map() }
+    byFacts.set(key, view)
+    return view
+  }
+  return (caller) => {
+    let view = byCaller.get(caller)
+    if (!view) byCaller.set(caller, (view = shared(caller)))
+    return view
   }
 }

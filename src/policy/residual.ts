@@ -30,7 +30,7 @@ export type Residual =
 
 /** What a check needs from the policy it stands in. */
 export interface Surroundings {
-  rule(name: string): Check
+  check(rule: string): Check
   isAdmin(facts: Facts): boolean
 }
 
@@ -48,7 +48,7 @@ export function reduce(check: Check, facts: Facts, around: Surroundings): Residu
     case 'not':
       return not(reduce(check.of, facts, around))
     case 'rule':
-      return reduce(around.rule(check.name), facts, around)
+      return reduce(around.check(check.name), facts, around)
     case 'role':
       return or((facts['roles'] as readonly string[]).map((role) => solve(lowerCase(check.role), role, roleIs)))
     case 'field':
