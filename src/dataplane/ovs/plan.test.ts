@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Flow } from '#protocol/openflow/flow.ts'
 import { isOurs, OWNER, packCookie, unpackCookie } from './cookie.ts'
-import { applied, isEmpty, planFlows, type SeenFlow } from './plan.ts'
+import { isEmpty, noteCarriedOut, planFlows, type SeenFlow } from './plan.ts'
 
 const slotOf = (f: SeenFlow): string => `${f.table} ${f.priority} ${f.match}`
 
@@ -32,7 +32,7 @@ const seen = fc.array(anyFlow([OWNER, 0, 0x7f]), { maxLength: 20 }).map(bySlot)
 test('carried out once, the plan is empty, and every wanted flow stands', () => {
   fc.assert(
     fc.property(want, seen, fc.boolean(), (want, seen, inSync) => {
-      const after = applied(seen, planFlows(want, seen, inSync), slotOf)
+      const after = noteCarriedOut(new Map(seen), planFlows(want, seen, inSync), slotOf)
       assert.ok(isEmpty(planFlows(want, after, inSync)))
       for (const [slot, flow] of want) assert.equal(after.get(slot)?.cookie, flow.cookie)
     }),
@@ -46,7 +46,7 @@ test('foreign flows outside our slots are untouched, standing ones are not writt
       assert.ok(plan.remove.every(({ cookie }) => isOurs(cookie)))
       if (!inSync) assert.equal(plan.remove.length, 0)
       for (const flow of plan.add) assert.notEqual(seen.get(slotOf(flow))?.cookie, flow.cookie)
-      const after = applied(seen, plan, slotOf)
+      const after = noteCarriedOut(new Map(seen), plan, slotOf)
       for (const [slot, flow] of seen) {
         if (!isOurs(flow.cookie) && !want.has(slot)) assert.deepEqual(after.get(slot), flow)
       }

@@ -33,16 +33,15 @@ export function planFlows(
   return { add, remove }
 }
 
-/** What `seen` becomes once `plan` is carried out. */
-export function applied(
-  seen: ReadonlyMap<Slot, SeenFlow>,
+/** Changes `seen` as carrying out `plan` changes the bridge. */
+export function noteCarriedOut(
+  seen: Map<Slot, SeenFlow>,
   plan: FlowPlan,
   slotOf: (flow: SeenFlow) => Slot,
 ): Map<Slot, SeenFlow> {
-  const after = new Map(seen)
-  for (const flow of plan.remove) after.delete(slotOf(flow))
-  for (const flow of plan.add) after.set(slotOf(flow), flow)
-  return after
+  for (const flow of plan.remove) seen.delete(slotOf(flow))
+  for (const flow of plan.add) seen.set(slotOf(flow), flow)
+  return seen
 }
 
 export const isEmpty = ({ add, remove }: FlowPlan): boolean => add.length === 0 && remove.length === 0

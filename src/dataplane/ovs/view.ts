@@ -29,6 +29,7 @@ export const emptyLocalView = (): LocalView => ({
 
 export interface View {
   object<T extends WireType>(type: T, id: string): WireTypes[T] | undefined
+  networks(): readonly string[]
   portsOf(network: string): readonly string[]
   hostsOf(network: string): readonly string[]
   shapeOf(group: string): GroupShape | null
@@ -57,6 +58,7 @@ export function recordingView({ world, local, relations, numbers, self }: Source
       reads.add(`${type}/${id}`)
       return world[type].get(id)
     },
+    networks: () => [...world.network.keys()],
     portsOf: (network) => {
       reads.add(fact.portsOf(network))
       return relations.portsOf(network)

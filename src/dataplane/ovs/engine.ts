@@ -1,0 +1,243 @@
+/**
+ * Brings the host in line with the world: facts that changed, to flows that differ, to one bundle.
+ *
+ * One job runs at a time, so that what is planned against is what stands. A job is a reconcile of the agent's, or a
+ * look at what changed on the host: a VM plugged, a foreign hand in the flows or the database, the switch restarted.
+ */
+import type { Logger } from '#kernel/log.ts'
+import { emptyWorld, keyOf, type WireKey, type WireType, type World } from '#wire/objects.ts'
+import type { Realization } from '#wire/realization.ts'
+import { BASE, createDesired, type Desired, type Slot } from './desired.ts'
+import type { Numbers } from './numbers.ts'
+import { type FlowPlan, isEmpty, noteCarriedOut, planFlows, type SeenFlow } from './plan.ts'
+import type { DhcpServers, Flows, Switch } from './port.ts'
+import { createRelations, type Relations } from './relations.ts'
+import { createSerial, type Serial } from './serial.ts'
+import { concernedBy, realizationOf, repaired, servedBy } from './status.ts'
+import { emptyLocalView, type LocalView, localChanges, recordingView, type Sources, type View } from './view.ts'
+import { type SwitchConfig, wantedSwitch } from './wanted-switch.ts'
+
+export interface EngineOptions {
+  readonly host: string
+  readonly config: SwitchConfig
+  readonly pipelineVersion: number
+  readonly numbers: Numbers
+  readonly flows: Flows
+  readonly switch: Switch
+  readonly dhcp: DhcpServers
+  readonly realized: (reports: readonly Realization[]) => void
+  readonly log: Logger
+}
+
+/** What a foreign hand did to flows: how they stand now, null where they are gone. */
+export type FlowChanges = ReadonlyMap<Slot, SeenFlow | null>
+
+export class Engine {
+  readonly #options: EngineOptions
+  readonly #relations: Relations
+  readonly #desired: Desired
+  readonly #jobs: Serial = createSerial()
+  /** Flows the switch would not take, with its reason. Tried again with every job. */
+  readonly #refused = new Map<Slot, string>()
+  #world: World = emptyWorld()
+  #inSync = false
+  /** The agent has given the whole world once. */
+  #started = false
+  #local: LocalView = emptyLocalView()
+  /** What stands on the bridge; null: not known, read back first. */
+  #seen: Map<Slot, SeenFlow> | null = null
+  /** All that is ours and unwanted has been removed since the world came in sync. */
+  #swept = false
+  #databaseChanged = true
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    this.#relations = createRelations(options.host)
+    this.#desired = createDesired(options.flows.slotOf, options.pipelineVersion)
+  }
+
+  reconcile(world: World, keys: readonly WireKey[], inSync: boolean): Promise<readonly Realization[]> {
+    return this.#jobs.run(async () => {
+      this.#world = world
+      this.#inSync = inSync
+      // The first batch may be a part; what is compiled from a part of the world would look unwanted.
+      const facts = this.#started ? keys : [...allKeys(world)]
+      if (facts.some((key) => key.startsWith('network/'))) this.#databaseChanged = true
+      const changed = facts.flatMap((key) => this.#relations.update(world, key))
+      await this.#ensureSwitch()
+      const [slots, local] = this.#compile(this.#started ? changed : [BASE, ...changed])
+      this.#started = true
+      await Promise.all([this.#settle(slots), this.#options.dhcp.reconcile(world, inSync)])
+      // What was plugged meanwhile has just been realized too.
+      return this.#report(new Set([...keys, ...concernedBy(local, this.#view())]))
+    })
+  }
+
+  /** Ports came or went on the switch, or its tables were changed by others. */
+  databaseChanged(): void {
+    if (this.#databaseChanged) return
+    this.#databaseChanged = true
+    this.#look('look at the switch database', async () => {
+      const put = await this.#ensureSwitch()
+      const [slots, local] = this.#compile([])
+      await this.#settle(slots)
+      const plugged = concernedBy(local, this.#view())
+      if (put.length === 0) return this.#report(plugged)
+      await this.#options.dhcp.reconcile(this.#world, this.#inSync)
+      const message = `put back on the switch: ${put.join(', ')}`
+      const keys = new Set([...plugged, ...servedBy(put, this.#view())])
+      return this.#report(keys).map((it) => repaired(it, message))
+    })
+  }
+
+  /** A foreign hand changed flows: ours are put back, others only noted. */
+  flowsChanged(changes: FlowChanges): void {
+    this.#look('repair flows', async () => {
+      for (const [slot, flow] of changes) {
+        if (flow) this.#seen?.set(slot, { ...flow, cookie: this.#changed(slot, flow) })
+        else this.#seen?.delete(slot)
+      }
+      return this.#repaired(await this.#settle(changes.keys()))
+    })
+  }
+
+  /** Reads every flow back and puts right what differs; after a reconnect, and now and then. */
+  readBack(): Promise<void> {
+    return this.#look('read the flows back', async () => {
+      this.#seen = null
+      const [slots, local] = this.#compile([])
+      const plan = await this.#settle(slots)
+      await this.#prune()
+      const repairs = this.#repaired(plan)
+      return repairs.length > 0 ? repairs : this.#report(concernedBy(local, this.#view()))
+    })
+  }
+
+  idle(): Promise<void> {
+    return this.#jobs.idle()
+  }
+
+  #look(what: string, job: () => Promise<readonly Realization[]>): Promise<void> {
+    const logged = async (): Promise<void> => {
+      if (!this.#started) return
+      const reports = await job()
+      if (reports.length > 0) this.#options.realized(reports)
+    }
+    return this.#jobs.run(logged).catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, `could not ${what}; the next look will`)
+    })
+  }
+
+  /** Database first: a port must exist before a flow can name it. Answers what had to be written. */
+  async #ensureSwitch(): Promise<readonly string[]> {
+    if (!this.#databaseChanged) return []
+    const want = wantedSwitch(this.#options.config, this.#world)
+    this.#databaseChanged = false
+    try {
+      const { touched, conflicts } = await this.#options.switch.ensure(want, this.#inSync)
+      for (const conflict of conflicts) this.#options.log.warn(conflict)
+      if (touched.length > 0) this.#options.log.info({ touched }, 'wrote to the switch database')
+      return touched
+    } catch (error) {
+      this.#databaseChanged = true
+      throw error
+    }
+  }
+
+  /** Compiles what read these facts or a port number that changed; answers touched slots and changed numbers. */
+  #compile(facts: readonly string[]): [ReadonlySet<Slot>, readonly string[]] {
+    const now = this.#options.switch.local()
+    const localFacts = localChanges(this.#local, now)
+    this.#local = now
+    const slots = this.#desired.change(this.#sources(), [...facts, ...localFacts])
+    this.#options.numbers.flush()
+    return [slots, localFacts]
+  }
+
+  /** Makes the bridge hold what is desired in `slots`; everywhere, if it was not read back or swept yet. */
+  async #settle(slots: Iterable<Slot>): Promise<FlowPlan> {
+    const { flows } = this.#options
+    await flows.ready()
+    const whole = this.#seen === null || (this.#inSync && !this.#swept)
+    this.#seen ??= await flows.readBack()
+    const where = whole ? undefined : new Set([...slots, ...this.#refused.keys()])
+    const plan = planFlows(this.#desired.flows, this.#seen, this.#inSync, where)
+    if (!isEmpty(plan)) await this.#carryOut(plan, this.#seen)
+    this.#swept = this.#inSync && (whole || this.#swept)
+    return plan
+  }
+
+  async #carryOut(plan: FlowPlan, seen: Map<Slot, SeenFlow>): Promise<void> {
+    const { flows } = this.#options
+    try {
+      const refused = await flows.carryOut(plan)
+      for (const flow of [...plan.add, ...plan.remove]) this.#refused.delete(flows.slotOf(flow))
+      for (const [slot, reason] of refused) this.#refused.set(slot, reason)
+      const add = refused.size === 0 ? plan.add : plan.add.filter((flow) => !refused.has(flows.slotOf(flow)))
+      noteCarriedOut(seen, { add, remove: plan.remove }, flows.slotOf)
+    } catch (error) {
+      this.#seen = null
+      throw error
+    }
+  }
+
+  /** The cookie to remember of a flow somebody touched: its actions may differ under the same cookie. */
+  #changed(slot: Slot, flow: SeenFlow): bigint {
+    return this.#desired.flows.get(slot)?.cookie === flow.cookie ? 0n : flow.cookie
+  }
+
+  /** Numbers of what is gone for good are given back; connections of a port that is gone are forgotten. */
+  async #prune(): Promise<void> {
+    if (!this.#swept) return
+    const { numbers, flows } = this.#options
+    const known = (type: WireType) => (id: string) => this.#world[type].has(id)
+    const referred = new Set(
+      [...this.#world.security_group.values()].flatMap(({ id, rules }) => [
+        id,
+        ...rules.map((it) => it.remote_group_id),
+      ]),
+    )
+    for (const { security_group_id } of this.#world.group_member.values()) referred.add(security_group_id)
+    numbers.prune('object', (key) => key === BASE || this.#desired.slotsOf(key as WireKey).length > 0)
+    numbers.prune('network', known('network'))
+    numbers.prune('group', (id) => referred.has(id))
+    for (const zone of numbers.prune('port', known('port')).values()) await flows.flushZone(zone)
+  }
+
+  #repaired({ add, remove }: FlowPlan): readonly Realization[] {
+    const slots = [...add, ...remove].map(this.#options.flows.slotOf)
+    if (slots.length === 0) return []
+    const message = `${slots.length === 1 ? 'a flow was' : `${slots.length} flows were`} changed by others and put right`
+    this.#options.log.warn({ slots: slots.slice(0, 10) }, message)
+    const units = new Set(slots.flatMap((slot) => this.#desired.unitsOf(slot)))
+    const keys = [...units].filter((unit) => unit !== 'base')
+    return this.#report(keys).map((it) => repaired(it, message))
+  }
+
+  #report(keys: Iterable<WireKey>): readonly Realization[] {
+    const { dhcp } = this.#options
+    const findings = { flowProblem: (key: WireKey) => this.#flowProblem(key), dhcpProblem: dhcp.problemOf }
+    const at = new Date()
+    const view = this.#view()
+    return [...keys].flatMap((key) => realizationOf(key, view, findings, at) ?? [])
+  }
+
+  #flowProblem(key: WireKey): string | null {
+    if (this.#refused.size === 0) return null
+    const slot = this.#desired.slotsOf(key).find((it) => this.#refused.has(it))
+    return slot === undefined ? null : `the switch refuses a flow: ${this.#refused.get(slot)} (${slot})`
+  }
+
+  #sources(): Sources {
+    const { numbers, host } = this.#options
+    return { world: this.#world, local: this.#local, relations: this.#relations, numbers, self: host }
+  }
+
+  #view(): View {
+    return recordingView(this.#sources(), new Set())
+  }
+}
+
+function* allKeys(world: World): Generator<WireKey> {
+  for (const [type, table] of Object.entries(world)) for (const id of table.keys()) yield keyOf(type as WireType, id)
+}

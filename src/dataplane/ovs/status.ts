@@ -1,0 +1,98 @@
+/** What a host can say of a port, network or security group: realized, waiting (for what), or failing (why). Pure. */
+import { splitKey, type WireKey } from '#wire/objects.ts'
+import type { Realization, RealizationState } from '#wire/realization.ts'
+import { carrierOf } from './compile/network.ts'
+import { gateOf } from './compile/port.ts'
+import { problemsOf } from './compile/security-group.ts'
+import type { View } from './view.ts'
+import { dhcpInterface } from './wanted-switch.ts'
+
+/** What the executors found, beside the world and the host. */
+export interface Findings {
+  /** Why flows of this object do not stand; null when they do. */
+  flowProblem(key: WireKey): string | null
+  /** Why the network's DHCP server does not answer; null when it does or none is wanted. */
+  dhcpProblem(network: string): string | null
+}
+
+interface Status {
+  readonly generation: number
+  readonly state: RealizationState
+  readonly message: string | null
+}
+
+/** Null for objects that are not reported (neighbours, members, chassis) or are gone. */
+export function realizationOf(key: WireKey, view: View, findings: Findings, at: Date): Realization | null {
+  const { type, id } = splitKey(key)
+  if (type !== 'port' && type !== 'network' && type !== 'security_group') return null
+  const status = { port: portStatus, network: networkStatus, security_group: groupStatus }[type](id, view, findings)
+  return status && { kind: type, id, ...status, repaired: false, at: at.toISOString() }
+}
+
+/** The same, for something that had to be put right. */
+export const repaired = (realization: Realization, message: string): Realization =>
+  realization.state === 'done' ? { ...realization, repaired: true, message } : { ...realization, repaired: true }
+
+function portStatus(id: string, view: View, findings: Findings): Status | null {
+  const port = view.object('port', id)
+  if (!port) return null
+  const { generation } = port
+  const gate = gateOf(port, view)
+  if (!gate.open) return { generation, state: gate.blocked ? 'done' : 'pending', message: gate.why }
+  const problem =
+    findings.flowProblem(`port/${id}`) ??
+    firstProblem(`network/${port.network_id}`, view, findings) ??
+    gate.groups.map(([group]) => findings.flowProblem(`security_group/${group}`)).find((it) => it !== null) ??
+    null
+  if (problem !== null) return { generation, state: 'error', message: problem }
+  const waiting = findings.dhcpProblem(port.network_id)
+  return { generation, state: waiting === null ? 'done' : 'pending', message: waiting }
+}
+
+function networkStatus(id: string, view: View, findings: Findings): Status | null {
+  const network = view.object('network', id)
+  if (!network) return null
+  const problem = firstProblem(`network/${id}`, view, findings) ?? findings.dhcpProblem(id)
+  return { generation: network.generation, state: problem === null ? 'done' : 'error', message: problem }
+}
+
+function firstProblem(key: `network/${string}`, view: View, findings: Findings): string | null {
+  const network = view.object('network', splitKey(key).id)
+  if (network?.admin_state_up && !carrierOf(network, view)) {
+    const kinds = network.segments.map(
+      (it) => it.network_type + (it.physical_network ? ` on ${it.physical_network}` : ''),
+    )
+    return `this host reaches no segment of network ${network.id} (${kinds.join(', ') || 'it has none'})`
+  }
+  return findings.flowProblem(key)
+}
+
+function groupStatus(id: string, view: View, findings: Findings): Status | null {
+  const group = view.object('security_group', id)
+  if (!group) return null
+  const problem = findings.flowProblem(`security_group/${id}`) ?? problemsOf(group)[0] ?? null
+  return { generation: group.generation, state: problem === null ? 'done' : 'error', message: problem }
+}
+
+/** The reported objects that a change of the host's port numbers (names as in view.ts) concerns. */
+export function concernedBy(localFacts: readonly string[], view: View): ReadonlySet<WireKey> {
+  const keys = new Set<WireKey>()
+  for (const name of localFacts) {
+    const [, kind, ...rest] = name.split('/')
+    const id = rest.join('/')
+    if (kind === 'ports') keys.add(`port/${id}`)
+    else for (const key of withPorts(kind === 'dhcp' ? [id] : view.networks(), view)) keys.add(key)
+  }
+  return keys
+}
+
+/** The reported objects that ports of ours with these names serve: one network, or (tunnel, patch, bridge) all. */
+export function servedBy(names: readonly string[], view: View): readonly WireKey[] {
+  const networks = view.networks()
+  const dhcp = new Map(networks.map((id) => [dhcpInterface(id), id]))
+  const served = names.map((name) => dhcp.get(name))
+  return withPorts(served.includes(undefined) ? networks : served.filter((id) => id !== undefined), view)
+}
+
+const withPorts = (networks: readonly string[], view: View): WireKey[] =>
+  networks.flatMap((id) => [`network/${id}` as const, ...view.portsOf(id).map((port) => `port/${port}` as const)])
