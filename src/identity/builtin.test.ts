@@ -306,6 +306,12 @@ test('versions are told to everyone', async (t) => {
   assert.deepEqual(await call(identity, 'HEAD', '/v3'), { status: 200, headers: {}, body: {} })
 })
 
+test('every endpoint has an id of its own', async (t) => {
+  const { identity } = fixture(t)
+  const { endpoints } = (await call(identity, 'GET', '/v3/endpoints', { token: await admin(identity) })).body
+  assert.equal(new Set(endpoints.map((one: Json) => one['id'])).size, 6)
+})
+
 test('a token speaks for a service when sent as service token', async (t) => {
   const { identity } = fixture(t)
   const token = await admin(identity)

@@ -81,9 +81,9 @@ export const catalog = (base: string) =>
     id,
     type,
     name,
-    endpoints: INTERFACES.map((name_, at) => ({
-      id: `${id.slice(0, -1)}${'abc'.charAt(at)}`,
-      interface: name_,
+    endpoints: INTERFACES.map((face, at) => ({
+      id: `${id.slice(0, -2)}${id.slice(-1)}${'abc'.charAt(at)}`,
+      interface: face,
       region: REGION,
       region_id: REGION,
       url: `${base}${path}`,
