@@ -11,7 +11,11 @@ import { promisify } from 'node:util'
 const exec = promisify(execFile)
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
 
+let started = 0
+
 export interface PrivateOvs {
+  /** Name of the network namespace the switch runs in. */
+  readonly netns: string
   readonly dir: string
   /** OVSDB target: `unix:<dir>/db.sock`. */
   readonly dbSock: string
@@ -41,8 +45,17 @@ export function ovsMissing(): string | null {
   return existsSync(SCHEMA) ? null : `needs Open vSwitch: ${SCHEMA} is missing`
 }
 
-/** Starts both daemons, in the network namespace `netns` if given. A `dir` that is given is kept by `stop`. */
-export async function startOvs({ dir, netns }: { dir?: string; netns?: string } = {}): Promise<PrivateOvs> {
+/**
+ * Starts both daemons, in the network namespace `netns`; without one, in a new namespace that goes with `stop` (bridges
+ * are devices, and their names would clash with those of another test). A `dir` that is given is kept by `stop`.
+ */
+export async function startOvs(options: { dir?: string; netns?: string } = {}): Promise<PrivateOvs> {
+  const { dir } = options
+  const netns = options.netns ?? `ovs-${process.pid}-${++started}`
+  if (options.netns === undefined) {
+    execFileSync('ip', ['netns', 'add', netns])
+    execFileSync('ip', ['-n', netns, 'link', 'set', 'lo', 'up'])
+  }
   const home = dir ?? mkdtempSync(join(tmpdir(), 'ovs-'))
   const at = (name: string): string => join(home, name)
   const env = {
@@ -54,8 +67,8 @@ export async function startOvs({ dir, netns }: { dir?: string; netns?: string } 
     OVS_SYSCONFDIR: home,
   }
   const run = async (program: string, args: readonly string[]): Promise<string> => {
-    const [command = program, ...rest] = netns ? ['ip', 'netns', 'exec', netns, program, ...args] : [program, ...args]
-    return (await exec(command, rest, { env, timeout: 20_000, maxBuffer: 64 << 20 })).stdout
+    return (await exec('ip', ['netns', 'exec', netns, program, ...args], { env, timeout: 20_000, maxBuffer: 64 << 20 }))
+      .stdout
   }
   const daemon = (name: string, program: string, args: readonly string[]): Promise<string> =>
     run(program, [
@@ -87,6 +100,7 @@ export async function startOvs({ dir, netns }: { dir?: string; netns?: string } 
   await vsctl('--no-wait', 'init')
   await startSwitch()
   return {
+    netns,
     dir: home,
     dbSock: `unix:${at('db.sock')}`,
     mgmt: (bridge) => `unix:${at(`${bridge}.mgmt`)}`,
@@ -104,6 +118,7 @@ export async function startOvs({ dir, netns }: { dir?: string; netns?: string } 
     stop: async () => {
       await stopDaemon('vsw')
       await stopDaemon('ovsdb')
+      if (options.netns === undefined) execFileSync('ip', ['netns', 'del', netns])
       if (dir === undefined) rmSync(home, { recursive: true, force: true })
     },
   }

@@ -15,7 +15,7 @@ before(async () => {
 after(() => ovs?.stop())
 
 const tables = {
-  Bridge: 'all',
+  Bridge: ['name', 'ports'],
   Port: ['name', 'tag', 'interfaces'],
   Interface: ['name', 'ofport', 'external_ids'],
 } as const
