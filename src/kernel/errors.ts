@@ -23,10 +23,6 @@ export const catalogue = define({
     status: 400,
     message: 'Both tenant_id and project_id passed as filters.',
   },
-  UnsupportedContentType: {
-    status: 415,
-    message: 'Content type %(content_type)s is not supported; send application/json.',
-  },
   RequestBodyTooLarge: { status: 413, message: 'The request body is larger than %(limit)s bytes.' },
   HTTPNotFound: { status: 404, message: 'The resource could not be found.' },
   HTTPMethodNotAllowed: { status: 405, message: 'The method %(method)s is not allowed for this resource.' },
@@ -224,6 +220,7 @@ export const catalogue = define({
     status: 400,
     message: 'Invalid ethertype %(ethertype)s for protocol %(protocol)s.',
   },
+  ExtensionNotFound: { status: 404, message: 'Extension with alias %(alias)s does not exist' },
   // Agents
   AgentNotFound: { status: 404, message: 'Agent %(id)s could not be found.' },
   // What is not the client's fault

@@ -85,6 +85,7 @@ const attributes = {
   'binding:profile': dictionary({ set: 'always', default: {}, max: 4095, policy: true }),
   'binding:vif_type': text({ policy: true }),
   'binding:vif_details': dictionary({ policy: true }),
+  'network:shared': flag({ visible: false, sql: '(select n.shared from networks n where n.id = t.network_id)' }),
   'network:project_id': text({
     visible: false,
     sql: '(select n.project_id from networks n where n.id = t.network_id)',

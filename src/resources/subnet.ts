@@ -59,6 +59,7 @@ const attributes = {
   ipv6_address_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
   /** The network's; kept beside the subnet so that its history knows who could see it. */
   shared: flag({ visible: false, filter: true, default: false }),
+  'network:shared': flag({ visible: false, sql: 't.shared' }),
   'network:project_id': text({
     visible: false,
     sql: '(select n.project_id from networks n where n.id = t.network_id)',

@@ -21,7 +21,6 @@ export type Expression =
   | { readonly op: 'equals'; readonly attribute: string; readonly value: string | number | boolean | null }
   | { readonly op: 'matches'; readonly attribute: string; readonly pattern: string; readonly ignoreCase: boolean }
 
-/** An attribute the resource does not have is null. */
 const read = (resource: ComposedResource, name: string): string => {
   const attribute = resource.attributes[name === 'tenant_id' ? 'project_id' : name]
   return (attribute && readExpression(attribute)) ?? 'null'
@@ -36,17 +35,25 @@ export function expressionSql(resource: ComposedResource, expression: Expression
       return `(${expression.of.map((one) => expressionSql(resource, one, binder)).join(` ${expression.op} `)})`
     case 'not':
       return `(not ${expressionSql(resource, expression.of, binder)})`
-    case 'equals': {
-      const left = read(resource, expression.attribute)
-      if (expression.value === null) return `(${left} is null)`
-      const bare = typeof expression.value === 'boolean' ? 'boolean' : 'text'
-      return `(coalesce((${left})::${bare} = ${binder.bind(String(expression.value))}::${bare}, false))`
-    }
+    case 'equals':
+      return equalsSql(resource, expression.attribute, expression.value, binder)
     case 'matches': {
       const operator = expression.ignoreCase ? '~*' : '~'
       return `(coalesce((${read(resource, expression.attribute)})::text ${operator} ${binder.bind(expression.pattern)}, false))`
     }
   }
+}
+
+/** Null differs from every value; an attribute the resource does not have equals nothing, not even null. */
+function equalsSql(resource: ComposedResource, name: string, value: string | number | boolean | null, binder: Binder): string {
+  const attribute = resource.attributes[name === 'tenant_id' ? 'project_id' : name]
+  const left = attribute && readExpression(attribute)
+  if (!left) return 'false'
+  if (value === null) return `(${left} is null)`
+  if (attribute.pg === 'boolean') return `(coalesce((${left})::text = ${binder.bind(String(value).toLowerCase())}, false))`
+  // Texts hold what Python would write: True, not true.
+  const text = typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)
+  return `(coalesce((${left})::text = ${binder.bind(text)}, false))`
 }
 
 export interface SortKey {

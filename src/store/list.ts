@@ -105,3 +105,15 @@ function conditions(resource: ComposedResource, query: ListQuery, binder: Binder
   if (query.marker !== undefined) parts.push(afterMarker(resource, keys))
   return { where: parts.join(' and '), keys }
 }
+
+/** Which of the objects that still exist satisfy the condition. */
+export async function listVisibleIds(
+  database: Database,
+  resource: ComposedResource,
+  ids: readonly string[],
+  visible: Expression,
+): Promise<{ id: string; visible: boolean }[]> {
+  const binder = new Binder()
+  const text = `/* once */ select t.id, ${expressionSql(resource, visible, binder)} as visible from ${resource.table} t where t.id = any(${binder.bind(ids)}::uuid[])`
+  return database.query(text, binder.params)
+}

@@ -119,7 +119,7 @@ function writeStatement(resource: ComposedResource, op: Op): string {
     update: `update ${table} u set ${columns.map((column) => `${column} = r.${column}`).join(', ')} from ${rows} r where u.id = r.id returning u.*`,
     delete: `delete from ${table} u using ${rows} r where u.id = r.id returning u.*`,
   }[op]
-  const before = op === 'create' ? 'null' : '$2::jsonb -> t.id::text'
+  const before = op === 'create' ? 'null::jsonb' : '$2::jsonb -> t.id::text'
   const after = op === 'delete' ? 'null::jsonb' : `to_jsonb(${image(resource)})`
   const generation = op === 'delete' ? 't.revision_number + 1' : 't.revision_number'
   return `with t as (${dml}),

@@ -48,6 +48,7 @@ export function openDatabase({
     application_name: applicationName,
     connectionTimeoutMillis: 5000,
     idleTimeoutMillis: 60_000,
+    pipeline: true,
     options: `-c deuteron.agent_down_time=${agentDownTime}s -c idle_in_transaction_session_timeout=30s -c statement_timeout=60s -c jit=off`,
   })
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection broke'))

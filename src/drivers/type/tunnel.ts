@@ -12,14 +12,6 @@ export interface IdRange {
   readonly last: number
 }
 
-/** `first:last`. */
-export const parseIdRange = (text: string): IdRange | null => {
-  const match = /^(\d{1,10}):(\d{1,10})$/.exec(text.trim())
-  if (!match) return null
-  const [first, last] = [Number(match[1]), Number(match[2])]
-  return first >= 1 && first <= last ? { first, last } : null
-}
-
 const invalid = (sentence: string): ApiError => new ApiError('InvalidInput', { error_message: sentence })
 
 export function tunnelDriver(type: TunnelType, ranges: readonly IdRange[]): TypeDriver {

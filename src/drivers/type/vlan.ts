@@ -2,32 +2,21 @@
 import type { TypeDriver } from '#core/contracts.ts'
 import { ApiError } from '#kernel/errors.ts'
 
-/** `physnet:first:last`, or `physnet` alone: VLANs there only by explicit id. */
+/** A physical network that carries tags, and the tags tenants may draw; null: only tags that are asked for. */
 export interface VlanRange {
-  readonly physicalNetwork: string
-  readonly first: number | null
-  readonly last: number | null
-}
-
-export const parseVlanRange = (text: string): VlanRange | null => {
-  const match = /^([^:\s]{1,64})(?::(\d{1,4}):(\d{1,4}))?$/.exec(text.trim())
-  if (!match) return null
-  const [first, last] = [match[2], match[3]].map((number) => (number === undefined ? null : Number(number)))
-  const bad = first != null && last != null && (first < 1 || last > 4094 || first > last)
-  return bad ? null : { physicalNetwork: match[1] as string, first: first ?? null, last: last ?? null }
+  readonly physical_network: string
+  readonly range: { readonly first: number; readonly last: number } | null
 }
 
 const invalid = (sentence: string): ApiError => new ApiError('InvalidInput', { error_message: sentence })
 
 export function vlanDriver(ranges: readonly VlanRange[]): TypeDriver {
-  const names = [...new Set(ranges.map((range) => range.physicalNetwork))]
+  const names = [...new Set(ranges.map((one) => one.physical_network))]
   const pools = new Map(
     names.map((name) => [
       `vlan:${name}`,
-      ranges.flatMap(({ physicalNetwork, first, last }) =>
-        physicalNetwork === name && first !== null && last !== null
-          ? [{ first: BigInt(first), last: BigInt(last) }]
-          : [],
+      ranges.flatMap(({ physical_network, range }) =>
+        physical_network === name && range ? [{ first: BigInt(range.first), last: BigInt(range.last) }] : [],
       ),
     ]),
   )

@@ -1,0 +1,1 @@
+export const serveFeed = async (_: unknown): Promise<void> => {}

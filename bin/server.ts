@@ -1,0 +1,157 @@
+/**
+ * `deuteron server`: the API and the feed on one database. With `--workers N` a primary process runs N API processes
+ * and one feed process, so that a long list never delays a heartbeat; without, one process serves both.
+ */
+import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createApi } from '#api/server.ts'
+import { assembleCore } from '#core/assemble.ts'
+import { mechanismDrivers, typeDrivers } from '#drivers/index.ts'
+import { extensions } from '#extensions/index.ts'
+import { createBuiltin } from '#identity/builtin.ts'
+import type { Identity } from '#identity/identity.ts'
+import { createNone } from '#identity/none.ts'
+import { createLogger, type Logger } from '#kernel/log.ts'
+import { createRegistry } from '#kernel/metrics.ts'
+import { loadSettings, type ServerSettings } from '#launch/settings.ts'
+import { UserError } from '#launch/user-error.ts'
+import { compose } from '#model/compose.ts'
+import { readPolicyFile } from '#policy/file.ts'
+import { createPolicy } from '#policy/policy.ts'
+import { coreResources } from '#resources/index.ts'
+import { migrate } from '#store/migrate.ts'
+import { createNotifier } from '#store/notify.ts'
+import { openDatabase } from '#store/pool.ts'
+import { maintainChangeLog } from '#store/retention.ts'
+import pg from 'pg'
+import { serveFeed } from './feed.ts'
+
+type Role = 'all' | 'api' | 'feed'
+
+const { settings } = loadSettings('server', process.argv.slice(2), process.env)
+const log = createLogger('deuteron-server', settings.logLevel)
+
+function identityOf({ identity, identityFile, dataDir, publicUrl }: ServerSettings): Identity {
+  if (identity === 'none') return createNone()
+  if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
+  throw new UserError('--identity keystone is not available in this version: use builtin or none.')
+}
+
+const coreSettings = {
+  segments: {
+    drivers: typeDrivers(settings),
+    tenantTypes: settings.tenantNetworkTypes,
+    physicalMtu: settings.globalPhysnetMtu,
+  },
+  mechanismDrivers,
+  limits: {
+    maxDnsNameservers: settings.maxDnsNameservers,
+    maxHostRoutes: settings.maxSubnetHostRoutes,
+    maxAllowedAddressPairs: settings.maxAllowedAddressPair,
+  },
+  quotas: {
+    network: settings.quotaNetwork,
+    subnet: settings.quotaSubnet,
+    port: settings.quotaPort,
+    security_group: settings.quotaSecurityGroup,
+    security_group_rule: settings.quotaSecurityGroupRule,
+  },
+  baseMac: settings.baseMac,
+  idempotencyRetention: settings.idempotencyRetention,
+}
+
+async function prepareDatabase(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: 'deuteron migrate' })
+  await client.connect()
+  try {
+    const { applied } = await migrate(client)
+    if (applied.length > 0) log.info({ applied }, 'the database was migrated')
+  } finally {
+    await client.end()
+  }
+}
+
+async function serve(role: Role, url: string, stack: AsyncDisposableStack): Promise<void> {
+  const metrics = createRegistry()
+  const database = openDatabase({ url, size: settings.databasePool, log, agentDownTime: settings.agentDownTime })
+  stack.defer(() => database.close())
+  const notifier = createNotifier(url, log)
+  stack.defer(() => notifier.close())
+  const policy = createPolicy({
+    overrides: settings.policyFile ? readPolicyFile(settings.policyFile) : {},
+    enforceNewDefaults: settings.enforceNewDefaults,
+    enforceScope: settings.enforceScope,
+  })
+  for (const rule of policy.unused()) log.warn({ rule }, 'the policy file has a rule that nothing uses')
+  const model = compose(coreResources, extensions)
+  const core = await assembleCore({ database, model, policy, settings: coreSettings, notifier })
+  if (role !== 'api') {
+    await serveFeed({ core, notifier, settings, metrics, log: log.child({ component: 'feed' }), stack })
+    stack.defer(keepTidy(() => maintainChangeLog(database, { era: core.era, keepSeconds: settings.changeRetention })))
+  }
+  if (role !== 'feed') {
+    const identity = identityOf(settings)
+    const { maxBodySize, paginationMaxLimit: maxLimit } = settings
+    const app = createApi({ core, identity, notifier, metrics, log, maxBodySize, maxLimit })
+    await app.listen({ host: settings.listenHost, port: settings.listenPort })
+    stack.defer(() => app.close())
+    log.info({ host: settings.listenHost, port: settings.listenPort }, 'the API is served')
+  }
+}
+
+/** Now and then every ten minutes until stopped; a failure waits for the next time. */
+function keepTidy(work: () => Promise<unknown>): () => Promise<void> {
+  const stop = new AbortController()
+  const running = (async () => {
+    while (!stop.signal.aborted) {
+      await work().catch((error: Error) => log.warn({ error: error.message }, 'the change log was not tended'))
+      await sleep(600_000, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
+    }
+  })()
+  return async () => {
+    stop.abort()
+    await running
+  }
+}
+
+/** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
+function supervise(workers: number, stack: AsyncDisposableStack): void {
+  let stopping = false
+  const start = (role: Role): void => {
+    const worker = cluster.fork({ DEUTERON_ROLE: role })
+    worker.once('exit', (code, signal) => {
+      if (stopping) return
+      log.error({ role, code, signal }, 'a worker ended; starting another')
+      setTimeout(() => start(role), 1000)
+    })
+  }
+  start('feed')
+  for (let count = 0; count < workers; count++) start('api')
+  stack.defer(async () => {
+    stopping = true
+    const all = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
+    const ended = all.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
+    for (const worker of all) worker.process.kill('SIGTERM')
+    await Promise.all(ended)
+  })
+}
+
+async function main(logger: Logger): Promise<void> {
+  const url = settings.databaseUrl
+  if (url === null) throw new UserError('The server needs a database: give --database URL, or use "deuteron up".')
+  const stack = new AsyncDisposableStack()
+  const asked = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => asked.resolve(signal))
+  if (cluster.isPrimary) await prepareDatabase(url)
+  if (cluster.isPrimary && settings.workers > 0) supervise(settings.workers, stack)
+  else await serve((process.env['DEUTERON_ROLE'] as Role | undefined) ?? 'all', url, stack)
+  logger.info({ signal: await asked.promise }, 'stopping')
+  await stack.disposeAsync()
+  process.exit(0)
+}
+
+main(log).catch((error: unknown) => {
+  if (error instanceof UserError) console.error(`deuteron server: ${error.message}`)
+  else log.fatal({ err: error }, 'the server cannot run')
+  process.exit(1)
+})

@@ -1,0 +1,44 @@
+/** Errors on the wire, in OpenStack's form; what is not in the catalogue is logged and answered as a 500 without details. */
+import { ApiError } from '#kernel/errors.ts'
+import type { Logger } from '#kernel/log.ts'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+
+/** `{"NeutronError": {type, message, detail}}`; 401 in the form of Keystone's middleware. */
+export function errorBody(error: ApiError): Record<string, unknown> {
+  if (error.type === 'Unauthorized') return { error: { code: 401, title: 'Unauthorized', message: error.message } }
+  const detail = Object.keys(error.detail).length === 0 ? '' : error.detail
+  return { NeutronError: { type: error.type, message: error.message, detail } }
+}
+
+/** What Fastify itself refuses, in our words. */
+function fromFramework(error: FastifyError, request: FastifyRequest): ApiError | null {
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return new ApiError('MalformedRequestBody', { reason: 'it is not valid JSON' })
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new ApiError('MalformedRequestBody', {
+        reason: `content type ${String(request.headers['content-type'] ?? 'none')} is not application/json`,
+      })
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new ApiError('RequestBodyTooLarge', { limit: request.server.initialConfig.bodyLimit })
+    default:
+      return error instanceof SyntaxError || error.statusCode === 400
+        ? new ApiError('MalformedRequestBody', { reason: 'it is not valid JSON' })
+        : null
+  }
+}
+
+export const createErrorHandler =
+  (log: Logger) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const known = error instanceof ApiError ? error : fromFramework(error, request)
+    if (!known)
+      log.error({ err: error, method: request.method, url: request.url, request_id: request.id }, 'a request failed')
+    const shown = known ?? new ApiError('HTTPInternalServerError')
+    if (shown.status === 401)
+      void reply.header('www-authenticate', `Keystone uri="${request.protocol}://${request.host}/identity"`)
+    if (shown.status === 503) void reply.header('retry-after', '1')
+    void reply.code(shown.status).type('application/json').send(errorBody(shown))
+  }

@@ -1,0 +1,130 @@
+/**
+ * The HTTP server: routes made from the model, authentication in front of them, errors in OpenStack's form behind.
+ * Holds no state; any number of them may serve one database.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Core } from '#core/operation.ts'
+import type { Identity } from '#identity/identity.ts'
+import { ApiError } from '#kernel/errors.ts'
+import type { Logger } from '#kernel/log.ts'
+import { duration, gauge, type Registry } from '#kernel/metrics.ts'
+import type { Notifier } from '#store/notify.ts'
+import { type FastifyInstance, fastify } from 'fastify'
+import { discoveryRoutes } from './discovery.ts'
+import { createErrorHandler } from './errors.ts'
+import { quotaRoutes } from './quotas.ts'
+import { resourceRoutes } from './resources.ts'
+import { watchRoute } from './watch.ts'
+
+export interface ApiOptions {
+  readonly core: Core
+  readonly identity: Identity
+  readonly notifier: Pick<Notifier, 'hint'>
+  readonly metrics: Registry
+  readonly log: Logger
+  readonly maxBodySize: number
+  readonly maxLimit: number
+  /** Routes of other parts of the server, below /v2.0, behind authentication. */
+  readonly more?: (app: FastifyInstance) => void
+}
+
+export function createApi(options: ApiOptions): FastifyInstance {
+  const { core, identity, log } = options
+  const app = fastify({
+    bodyLimit: options.maxBodySize,
+    genReqId: () => `req-${randomUUID()}`,
+    routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  })
+  app.setErrorHandler(createErrorHandler(log))
+  app.decorateRequest('caller')
+  acceptJson(app)
+  const timing = duration(options.metrics, 'http_request', 'Time to answer an API request', [
+    'method',
+    'route',
+    'status',
+  ])
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-openstack-request-id', request.id)
+    if (request.url.startsWith('/v2.0')) request.caller = await identity.authenticate(request.headers)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    timing.observe(
+      { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode },
+      reply.elapsedTime / 1000,
+    )
+  })
+  healthRoutes(app, options)
+  identityRoutes(app, identity)
+  discoveryRoutes(app, core.model)
+  quotaRoutes(app, core)
+  watchRoute(app, core, { notifier: options.notifier, log })
+  options.more?.(app)
+  resourceRoutes(app, core, { maxLimit: options.maxLimit })
+  refuseTheRest(app)
+  return app
+}
+
+/** An empty body is no body; anything but JSON is refused. */
+function acceptJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+    if (body === '') return done(null, undefined)
+    try {
+      return done(null, JSON.parse(body as string))
+    } catch {
+      return done(new ApiError('MalformedRequestBody', { reason: 'it is not valid JSON' }))
+    }
+  })
+}
+
+function healthRoutes(app: FastifyInstance, { core, metrics, log }: ApiOptions): void {
+  app.get('/healthz', async (_, reply) => {
+    try {
+      await core.database.query('select 1')
+      return { status: 'ok' }
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'not healthy')
+      return reply.code(503).send({ status: 'unavailable', reason: (error as Error).message })
+    }
+  })
+  const pool = gauge(metrics, 'database_connections', 'Connections of this process to PostgreSQL', ['state'])
+  app.get('/metrics', async (_, reply) => {
+    const { totalCount, idleCount, waitingCount } = core.database.pool
+    pool.set({ state: 'busy' }, totalCount - idleCount)
+    pool.set({ state: 'idle' }, idleCount)
+    pool.set({ state: 'waiting' }, waitingCount)
+    return reply.type(metrics.contentType).send(await metrics.metrics())
+  })
+}
+
+function identityRoutes(app: FastifyInstance, { routes }: Identity): void {
+  if (!routes) return
+  for (const url of [routes.prefix, `${routes.prefix}/*`]) {
+    app.all(url, async (request, reply) => {
+      const { method, url: path, headers, body, ip: remoteAddress } = request
+      const answer = await routes.handle({ method, path, headers, body, remoteAddress })
+      return reply.code(answer.status).headers(answer.headers).send(answer.body)
+    })
+  }
+}
+
+/** A path that exists under another verb is 405, one that does not is 404. */
+function refuseTheRest(app: FastifyInstance): void {
+  const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
+  app.setNotFoundHandler((request) => {
+    const [url = '/'] = request.url.split('?')
+    const elsewhere = methods.some(
+      (method) => method !== request.method && app.findRoute({ method, url: patternOf(app, method, url) }) !== null,
+    )
+    throw elsewhere ? new ApiError('HTTPMethodNotAllowed', { method: request.method }) : new ApiError('HTTPNotFound')
+  })
+}
+
+/** The pattern that would serve `url`: the path itself, or with its last or middle part as a parameter. */
+function patternOf(app: FastifyInstance, method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string): string {
+  const parts = url.split('/')
+  const candidates = [url, [...parts.slice(0, -1), ':id'].join('/'), [...parts.slice(0, -1), ':project'].join('/')]
+  return candidates.find((candidate) => app.findRoute({ method, url: candidate }) !== null) ?? url
+}

@@ -1,0 +1,25 @@
+/** Makes a server's core on a migrated database: which era it writes in, its pools of segment ids seeded. */
+import type { Model } from '#model/compose.ts'
+import type { Policy } from '#policy/policy.ts'
+import { currentEra } from '#store/era.ts'
+import type { Notifier } from '#store/notify.ts'
+import type { Database } from '#store/pool.ts'
+import { inTransaction } from '#store/transaction.ts'
+import type { Core } from './operation.ts'
+import { seedPools } from './segments.ts'
+import type { CoreSettings } from './unit.ts'
+
+export interface Parts {
+  readonly database: Database
+  readonly model: Model
+  readonly policy: Policy
+  readonly settings: CoreSettings
+  readonly notifier: Pick<Notifier, 'poke'>
+}
+
+export const assembleCore = ({ database, model, policy, settings, notifier }: Parts): Promise<Core> =>
+  inTransaction(database, async (tx) => {
+    const era = await currentEra(tx)
+    await seedPools(tx, settings.segments)
+    return { value: { database, model, policy, settings, notifier, era } }
+  })

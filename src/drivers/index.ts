@@ -1,0 +1,28 @@
+/** What is in: the type drivers as configured, and the mechanism drivers in the order they are asked. */
+import type { MechanismDriver, TypeDriver } from '#core/contracts.ts'
+import { openvswitchDriver } from './mechanism/openvswitch.ts'
+import { flatDriver } from './type/flat.ts'
+import { localDriver } from './type/local.ts'
+import { type IdRange, tunnelDriver } from './type/tunnel.ts'
+import { type VlanRange, vlanDriver } from './type/vlan.ts'
+
+export interface TypeSettings {
+  readonly vniRanges: readonly IdRange[]
+  readonly tunnelIdRanges: readonly IdRange[]
+  readonly networkVlanRanges: readonly VlanRange[]
+  readonly flatNetworks: readonly string[]
+}
+
+export const typeDrivers = (settings: TypeSettings): ReadonlyMap<string, TypeDriver> =>
+  new Map(
+    [
+      flatDriver(settings.flatNetworks),
+      vlanDriver(settings.networkVlanRanges),
+      tunnelDriver('vxlan', settings.vniRanges),
+      tunnelDriver('geneve', settings.vniRanges),
+      tunnelDriver('gre', settings.tunnelIdRanges),
+      localDriver,
+    ].map((driver) => [driver.type, driver]),
+  )
+
+export const mechanismDrivers: readonly MechanismDriver[] = Object.freeze([openvswitchDriver])
