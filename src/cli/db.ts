@@ -37,7 +37,7 @@ Works on the embedded database of DIR, started for the purpose when it is not ru
     if (verb === 'backup' && existsSync(path)) throw new UserError(`${path} exists: choose another file.`)
     if (verb === 'restore' && !existsSync(path)) throw new UserError(`There is no file ${path}.`)
     await using database = await openDatabase(settings, verb === 'restore')
-    return action.run({
+    return await action.run({
       client: database.client,
       path,
       force: extra['force'] === true,

@@ -42,7 +42,14 @@ Every setting of docs/reference/config.md is taken as a flag, too.`,
     await endOrphan(folder)
     await checkPort(settings.listenHost, settings.listenPort, '--port')
     await checkPort(settings.feedHost, settings.feedPort, '--feed-port')
-    return serve({ settings, args, account, folder, context })
+    return await serve({
+      // awaited: the lock is held meanwhile
+      settings,
+      args,
+      account,
+      folder,
+      context,
+    })
   },
 }
 

@@ -98,6 +98,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
     throw fileFailure(error, 'data folder', dataDir)
   }
   await awaitLeftovers(dataDir, options.patienceMs ?? 5_000, options.log)
+  forgetPredecessor(dataDir, socketDir)
   const started = await launch(binaries, dataDir, account)
   await ensureDatabase(socketDir)
   options.log.info({ pid: started.pid, dataDir, version: binaries.version }, 'PostgreSQL started')
@@ -210,11 +211,7 @@ export const clusterIsRunning = (dataDir: string): boolean => {
 const findRunning = async (dataDir: string): Promise<PostmasterPid | null> => {
   let found = readPostmasterPid(dataDir)
   if (!found || !isAlive(found.pid)) return null
-  if (!servesFolder(found.pid, dataDir)) {
-    // PostgreSQL would take the foreign process for its predecessor. Its shared memory guards against a second start.
-    rmSync(join(dataDir, 'postmaster.pid'), { force: true })
-    return null
-  }
+  if (!servesFolder(found.pid, dataDir)) return null
   const { pid } = found
   const settled = (): boolean => {
     found = readPostmasterPid(dataDir)
@@ -240,6 +237,15 @@ const awaitLeftovers = async (dataDir: string, patienceMs: number, log: Logger):
       `Processes of an earlier PostgreSQL hold on to ${dataDir} (pids ${left.join(', ')}): end them and start again.`,
     )
   }
+}
+
+/**
+ * Removes the lock files of a postmaster that is gone. PostgreSQL does so itself, but not while its pid lives on: in
+ * another process, or as a zombie where nobody reaps orphans. Its shared memory still guards against a second start.
+ */
+const forgetPredecessor = (dataDir: string, socketDir: string): void => {
+  rmSync(join(dataDir, 'postmaster.pid'), { force: true })
+  rmSync(join(socketDir, '.s.PGSQL.5432.lock'), { force: true })
 }
 
 /** Starts the postmaster in a session of its own, so that a Ctrl-C in the terminal reaches us and not it. */

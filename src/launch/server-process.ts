@@ -116,7 +116,8 @@ const stopChild = async (
 const lastWords = (log: string): string => {
   const lines = log.trim().split('\n')
   const messages = lines.map(messageOf).filter((text) => text !== null)
-  return messages.at(-1) ?? lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? ''
+  const plain = lines.filter((line) => !line.startsWith('{'))
+  return messages.at(-1) ?? plain.find((line) => /^\w*Error\b/.test(line)) ?? plain.at(-1) ?? ''
 }
 
 const messageOf = (line: string): string | null => {
