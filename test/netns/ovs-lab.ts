@@ -40,6 +40,8 @@ export interface Host {
   dataplane: Dataplane
   /** A new data plane on the same host, as after an upgrade or crash of the agent. */
   restart(more?: Partial<OvsOptions>): Promise<void>
+  /** Starts another data plane beside the running one. */
+  second(): Promise<void>
   /** The latest report of a port. */
   stateOf(port: string): Realization | undefined
 }
@@ -109,6 +111,13 @@ export function createLab(tag: string) {
         it.dataplane = create(more)
         await it.dataplane.start(events)
       },
+      second: async () => {
+        const folder = mkdtempSync(join(tmpdir(), 'dt-'))
+        undo.push(async () => rmSync(folder, { recursive: true, force: true }))
+        const second = create({ stateDir: folder })
+        await second.start(events)
+        await second.stop()
+      },
       stateOf: (port) => reports.findLast(({ kind, id }) => kind === 'port' && id === port),
     }
     await it.dataplane.start(events)
@@ -119,11 +128,27 @@ export function createLab(tag: string) {
   /** Joins two hosts: their `eth0` in a netdev bridge that owns the tunnel address. */
   const join2 = async (a: Host, addressA: string, b: Host, addressB: string): Promise<void> => {
     await sh(`ip link add eth0 netns ${a.name} mtu 1600 type veth peer name eth0 netns ${b.name} mtu 1600`)
-    for (const [it, address] of [[a, addressA], [b, addressB]] as const) {
+    for (const [it, address] of [
+      [a, addressA],
+      [b, addressB],
+    ] as const) {
       await guard(it, 'eth0')
       await sh(`ip -n ${it.name} link set eth0 up`)
       const mac = (await sh(`ip netns exec ${it.name} cat /sys/class/net/eth0/address`)).trim()
-      await it.ovs.vsctl('add-br', 'br-phy', '--', 'set', 'bridge', 'br-phy', 'datapath_type=netdev', `other_config:hwaddr=${mac}`, '--', 'add-port', 'br-phy', 'eth0')
+      await it.ovs.vsctl(
+        'add-br',
+        'br-phy',
+        '--',
+        'set',
+        'bridge',
+        'br-phy',
+        'datapath_type=netdev',
+        `other_config:hwaddr=${mac}`,
+        '--',
+        'add-port',
+        'br-phy',
+        'eth0',
+      )
       await sh(`ip -n ${it.name} addr add ${address}/24 dev br-phy; ip -n ${it.name} link set br-phy up`)
     }
   }
@@ -135,7 +160,11 @@ add table netdev guard
 add chain netdev guard ${device} { type filter hook ingress device ${device} priority -500; policy drop; }
 N`)
 
-  const vm = async (on: Host, port: Pick<PortObject, 'id' | 'mac_address' | 'fixed_ips'>, plugged = true): Promise<Vm> => {
+  const vm = async (
+    on: Host,
+    port: Pick<PortObject, 'id' | 'mac_address' | 'fixed_ips'>,
+    plugged = true,
+  ): Promise<Vm> => {
     const n = ++links
     const [ns, device] = [`${prefix}v${n}`, `t${n}`]
     await sh(`ip netns add ${ns}; ip -n ${ns} link set lo up
@@ -153,12 +182,26 @@ N`)
       host: on,
       device,
       sh: (command) => sh(inside(command)),
-      can: (command) => exec('sh', ['-c', inside(command)], { timeout: 15_000 }).then(() => true, () => false),
+      can: (command) =>
+        exec('sh', ['-c', inside(command)], { timeout: 15_000 }).then(
+          () => true,
+          () => false,
+        ),
       ping: (address) => it.can(`ping -c 1 -W 1 ${address}`),
       ask: (kind, address, to) => it.can(`${process.execPath} ${TRAFFIC} ask ${kind} ${address} ${to}`),
       start: (...role) => start(ns, role),
       plug: async () =>
-        void (await on.ovs.vsctl('add-port', 'br-int', device, '--', 'set', 'interface', device, `external_ids:iface-id=${port.id}`, `external_ids:attached-mac=${port.mac_address}`)),
+        void (await on.ovs.vsctl(
+          'add-port',
+          'br-int',
+          device,
+          '--',
+          'set',
+          'interface',
+          device,
+          `external_ids:iface-id=${port.id}`,
+          `external_ids:attached-mac=${port.mac_address}`,
+        )),
       unplug: async () => void (await on.ovs.vsctl('del-port', 'br-int', device)),
     }
     if (plugged) await it.plug()
@@ -197,7 +240,8 @@ N`)
     vm,
     join: join2,
     close: async () => {
-      for (const step of undo.reverse()) await step().catch((error: unknown) => log.warn({ error: String(error) }, 'undo'))
+      for (const step of undo.reverse())
+        await step().catch((error: unknown) => log.warn({ error: String(error) }, 'undo'))
     },
   }
 }
@@ -217,7 +261,8 @@ export function createWorld() {
       world[type].delete(id)
       return keyOf(type, id)
     },
-    keys: (): WireKey[] => (Object.keys(world) as WireType[]).flatMap((type) => [...world[type].keys()].map((id) => keyOf(type, id))),
+    keys: (): WireKey[] =>
+      (Object.keys(world) as WireType[]).flatMap((type) => [...world[type].keys()].map((id) => keyOf(type, id))),
   }
 }
 

@@ -62,7 +62,8 @@ function send(address: string, port: number, count: number): void {
     if (sent < count) return
     clearInterval(timer)
     process.stdout.write(`${sent}\n`)
-    socket.close()
+    // What was handed over last leaves before the socket goes.
+    setTimeout(() => socket.close(), 100)
   }, 1)
 }
 

@@ -13,7 +13,7 @@ import { recordingView, type Sources } from './view.ts'
 
 /** Where a flow stands: table, priority and canonical match. Two flows never share a slot on a bridge. */
 export type Slot = string
-export type SlotOf = (flow: Pick<Flow, 'table' | 'priority' | 'match'>) => Slot
+export type SlotOf = (flow: Flow) => Slot
 
 export interface Desired {
   /** The flow wanted in each slot. */

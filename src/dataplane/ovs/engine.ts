@@ -5,6 +5,7 @@
  * look at what changed on the host: a VM plugged, a foreign hand in the flows or the database, the switch restarted.
  */
 import type { Logger } from '#kernel/log.ts'
+import type { Flow } from '#protocol/openflow/flow.ts'
 import { emptyWorld, keyOf, type WireKey, type WireType, type World } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
 import { BASE, createDesired, type Desired, type Slot } from './desired.ts'
@@ -39,6 +40,7 @@ export class Engine {
   readonly #jobs: Serial = createSerial()
   /** Flows the switch would not take, with its reason. Tried again with every job. */
   readonly #refused = new Map<Slot, string>()
+  readonly #instructions = new WeakMap<Flow, string>()
   #world: World = emptyWorld()
   #inSync = false
   /** The agent has given the whole world once. */
@@ -49,6 +51,8 @@ export class Engine {
   /** All that is ours and unwanted has been removed since the world came in sync. */
   #swept = false
   #databaseChanged = true
+  /** Counts connections to the bridge. */
+  #connection = 0
 
   constructor(options: EngineOptions) {
     this.#options = options
@@ -77,7 +81,7 @@ export class Engine {
   databaseChanged(): void {
     if (this.#databaseChanged) return
     this.#databaseChanged = true
-    this.#look('look at the switch database', async () => {
+    void this.#look('look at the switch database', async () => {
       const put = await this.#ensureSwitch()
       const [slots, local] = this.#compile([])
       await this.#settle(slots)
@@ -92,22 +96,31 @@ export class Engine {
 
   /** A foreign hand changed flows: ours are put back, others only noted. */
   flowsChanged(changes: FlowChanges): void {
-    this.#look('repair flows', async () => {
+    const connection = this.#connection
+    void this.#look('repair flows', async () => {
+      // A switch that stops tells the end of every flow; by now another connection has read back what stands.
+      if (connection !== this.#connection) return []
       for (const [slot, flow] of changes) {
-        if (flow) this.#seen?.set(slot, { ...flow, cookie: this.#changed(slot, flow) })
+        if (flow) this.#seen?.set(slot, flow)
         else this.#seen?.delete(slot)
       }
       return this.#repaired(await this.#settle(changes.keys()))
     })
   }
 
-  /** Reads every flow back and puts right what differs; after a reconnect, and now and then. */
+  /** A new connection to the bridge, which may have lost every flow. */
+  reconnected(): void {
+    this.#connection++
+    void this.readBack()
+  }
+
+  /** Reads every flow back and puts right what differs; now and then, for what no event told. */
   readBack(): Promise<void> {
     return this.#look('read the flows back', async () => {
       this.#seen = null
       const [slots, local] = this.#compile([])
       const plan = await this.#settle(slots)
-      await this.#prune()
+      this.#prune()
       const repairs = this.#repaired(plan)
       return repairs.length > 0 ? repairs : this.#report(concernedBy(local, this.#view()))
     })
@@ -154,6 +167,15 @@ export class Engine {
     return [slots, localFacts]
   }
 
+  /** The cookie says it, unless somebody changed the actions and left the cookie. */
+  readonly #same = (wanted: Flow, seen: SeenFlow): boolean => {
+    if (wanted.cookie !== seen.cookie) return false
+    if (seen.instructions === undefined) return true
+    const known = this.#instructions.get(wanted) ?? this.#options.flows.instructionsOf(wanted)
+    this.#instructions.set(wanted, known)
+    return known === seen.instructions
+  }
+
   /** Makes the bridge hold what is desired in `slots`; everywhere, if it was not read back or swept yet. */
   async #settle(slots: Iterable<Slot>): Promise<FlowPlan> {
     const { flows } = this.#options
@@ -161,7 +183,7 @@ export class Engine {
     const whole = this.#seen === null || (this.#inSync && !this.#swept)
     this.#seen ??= await flows.readBack()
     const where = whole ? undefined : new Set([...slots, ...this.#refused.keys()])
-    const plan = planFlows(this.#desired.flows, this.#seen, this.#inSync, where)
+    const plan = planFlows(this.#desired.flows, this.#seen, this.#same, this.#inSync, where)
     if (!isEmpty(plan)) await this.#carryOut(plan, this.#seen)
     this.#swept = this.#inSync && (whole || this.#swept)
     return plan
@@ -171,25 +193,20 @@ export class Engine {
     const { flows } = this.#options
     try {
       const refused = await flows.carryOut(plan)
-      for (const flow of [...plan.add, ...plan.remove]) this.#refused.delete(flows.slotOf(flow))
+      for (const slot of [...plan.add.keys(), ...plan.remove.keys()]) this.#refused.delete(slot)
       for (const [slot, reason] of refused) this.#refused.set(slot, reason)
-      const add = refused.size === 0 ? plan.add : plan.add.filter((flow) => !refused.has(flows.slotOf(flow)))
-      noteCarriedOut(seen, { add, remove: plan.remove }, flows.slotOf)
+      const add = new Map([...plan.add].filter(([slot]) => !refused.has(slot)))
+      noteCarriedOut(seen, { add, remove: plan.remove })
     } catch (error) {
       this.#seen = null
       throw error
     }
   }
 
-  /** The cookie to remember of a flow somebody touched: its actions may differ under the same cookie. */
-  #changed(slot: Slot, flow: SeenFlow): bigint {
-    return this.#desired.flows.get(slot)?.cookie === flow.cookie ? 0n : flow.cookie
-  }
-
-  /** Numbers of what is gone for good are given back; connections of a port that is gone are forgotten. */
-  async #prune(): Promise<void> {
+  /** Numbers of what is gone for good are given back. */
+  #prune(): void {
     if (!this.#swept) return
-    const { numbers, flows } = this.#options
+    const { numbers } = this.#options
     const known = (type: WireType) => (id: string) => this.#world[type].has(id)
     const referred = new Set(
       [...this.#world.security_group.values()].flatMap(({ id, rules }) => [
@@ -201,11 +218,11 @@ export class Engine {
     numbers.prune('object', (key) => key === BASE || this.#desired.slotsOf(key as WireKey).length > 0)
     numbers.prune('network', known('network'))
     numbers.prune('group', (id) => referred.has(id))
-    for (const zone of numbers.prune('port', known('port')).values()) await flows.flushZone(zone)
+    numbers.prune('port', known('port'))
   }
 
   #repaired({ add, remove }: FlowPlan): readonly Realization[] {
-    const slots = [...add, ...remove].map(this.#options.flows.slotOf)
+    const slots = [...add.keys(), ...remove.keys()]
     if (slots.length === 0) return []
     const message = `${slots.length === 1 ? 'a flow was' : `${slots.length} flows were`} changed by others and put right`
     this.#options.log.warn({ slots: slots.slice(0, 10) }, message)

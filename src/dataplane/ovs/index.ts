@@ -14,7 +14,7 @@ import { type Numbers, openNumbers } from './numbers.ts'
 import type { DhcpServers, Flows, Switch } from './port.ts'
 import { openSwitch } from './switch.ts'
 import type { SwitchConfig } from './wanted-switch.ts'
-import { openDhcp } from './dhcp.ts'
+import { noDhcp } from './dhcp.ts'
 
 export interface OvsOptions {
   /** This host's name, as the server knows it. */
@@ -102,7 +102,7 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
   const lock = undo.adopt(await takeLock(ovsdb, log, events.fatal), (it) => it.close())
   const numbers = undo.adopt(openNumbers(stateDir), (it) => it.close())
   const flows = undo.adopt(openFlows({ target, log }), (it) => it.close())
-  const dhcp = undo.adopt(await openDhcp({ host, stateDir, log, realized: events.realized }), (it) => it.close())
+  const dhcp = undo.adopt(noDhcp(), (it) => it.close())
   const engine = new Engine({
     host,
     config,
@@ -115,7 +115,7 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
     log,
   })
   database.onChange(() => engine.databaseChanged())
-  flows.onUp(() => void engine.readBack())
+  flows.onUp(() => engine.reconnected())
   flows.onForeign((changes) => engine.flowsChanged(changes))
   const timer = setInterval(() => void engine.readBack(), options.readBackMs ?? 30_000)
   timer.unref()

@@ -1,4 +1,5 @@
 /** The narrow access to the host that the engine works through; tests put memory in its place. */
+import type { Flow } from '#protocol/openflow/flow.ts'
 import type { World } from '#wire/objects.ts'
 import type { WantedSwitch } from './bridge-plan.ts'
 import type { Slot, SlotOf } from './desired.ts'
@@ -8,6 +9,8 @@ import type { LocalView } from './view.ts'
 /** Flows of the integration bridge. */
 export interface Flows {
   readonly slotOf: SlotOf
+  /** What a flow does, comparable with what is read back. */
+  readonly instructionsOf: (flow: Flow) => string
   /** Resolves when there is a connection; rejects with one sentence when there is none within a few seconds. */
   ready(): Promise<void>
   /** Every flow that stands, foreign ones too. */
@@ -17,11 +20,9 @@ export interface Flows {
    * with the switch's reason; the rest stands.
    */
   carryOut(plan: FlowPlan): Promise<ReadonlyMap<Slot, string>>
-  /** Forgets the connections of a zone whose port is gone. */
-  flushZone(zone: number): Promise<void>
   /** A new connection: nothing that was known of the bridge's flows holds any more. */
   onUp(listener: () => void): void
-  /** Somebody else removed (cookie null), changed or added these flows. */
+  /** Somebody else removed (null), changed or added these flows. */
   onForeign(listener: (changes: ReadonlyMap<Slot, SeenFlow | null>) => void): void
   close(): Promise<void>
 }

@@ -1,5 +1,14 @@
 /** Addresses in match text, and the senders a port may appear as. */
-import { formatIp, formatPrefix, linkLocal, networkOf, type Prefix, parsePrefix } from '#kernel/ip.ts'
+import {
+  contains,
+  formatIp,
+  formatPrefix,
+  linkLocal,
+  networkOf,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+} from '#kernel/ip.ts'
 import type { PortObject } from '#wire/objects.ts'
 
 /** A MAC address with an address or prefix that may be spoken for with it. */
@@ -34,4 +43,10 @@ export function prefixMatch(field: string, prefix: Prefix): readonly string[] {
   if (prefix.length === 0) return []
   const host = prefix.length === (prefix.version === 4 ? 32 : 128)
   return [`${field}=${host ? formatIp(prefix) : formatPrefix(networkOf(prefix))}`]
+}
+
+/** Whether the address or prefix `wide` holds the address `ip`. */
+export function covers(wide: string, ip: string): boolean {
+  const [prefix, address] = [parsePrefix(wide), parseIp(ip)]
+  return prefix !== null && address !== null && contains(prefix, address)
 }

@@ -8,7 +8,7 @@ import type { PortObject } from '#wire/objects.ts'
 import { is, jump, MULTICAST, ORIGIN, REG, type Rule, rule, set, TABLE, VERDICT } from '../pipeline.ts'
 import type { GroupShape } from '../relations.ts'
 import type { View } from '../view.ts'
-import { macsOf, prefixMatch, type Sender, sendersOf } from './addresses.ts'
+import { covers, macsOf, prefixMatch, type Sender, sendersOf } from './addresses.ts'
 import { arpAnswer } from './arp.ts'
 
 /** Whether a port may carry traffic, and if not, the sentence that says why. */
@@ -73,7 +73,11 @@ const admit = (port: PortObject, ofport: number, key: number, network: number, s
 /** How frames find the port: by MAC, and its addresses by ARP; a question for one's own address goes to everyone. */
 function lookup(port: PortObject, key: number, network: number): Rule[] {
   const own = [is(REG.network, network), `dl_dst=${port.mac_address}`]
-  const addresses = port.fixed_ips.map(({ ip_address }) => ip_address).filter((ip) => !ip.includes(':'))
+  const moved = port.allowed_address_pairs.filter((pair) => pair.mac_address !== port.mac_address)
+  // An address that may be spoken for with another MAC is for the port itself to answer.
+  const addresses = port.fixed_ips
+    .map(({ ip_address }) => ip_address)
+    .filter((ip) => !ip.includes(':') && !moved.some((pair) => covers(pair.ip_address, ip)))
   return [
     rule(TABLE.localLookup, 10, own, [set(REG.to, key), jump(TABLE.ingressGuard)]),
     ...addresses.flatMap((ip) => [

@@ -1,0 +1,124 @@
+/**
+ * The flows of one bridge over OpenFlow: read back, carried out in atomic bundles, watched for foreign hands.
+ *
+ * One connection does all three, so that our own changes are told apart from others'. It comes back by itself; what
+ * was known then is forgotten.
+ */
+import type { Logger } from '#kernel/log.ts'
+import type { SwitchClient } from '#protocol/openflow/client.ts'
+import { OpenFlowError } from '#protocol/openflow/errors.ts'
+import { type Flow, instructionsOf, keyOfFlow } from '#protocol/openflow/flow.ts'
+import { type Change, describe } from '#protocol/openflow/messages.ts'
+import type { MonitorUpdate } from '#protocol/openflow/replies.ts'
+import { createSwitchSession } from '#protocol/openflow/session.ts'
+import type { Slot } from './desired.ts'
+import type { FlowPlan, SeenFlow } from './plan.ts'
+import type { Flows } from './port.ts'
+
+/** A bridge that was just made listens within milliseconds. */
+const PATIENCE_MS = 5_000
+/** Of flows refused in one plan; more than a few means that the switch refuses everything. */
+const REFUSALS = 20
+const WHOLE_COOKIE = 0xffff_ffff_ffff_ffffn
+
+export interface FlowsOptions {
+  /** OpenFlow target of the bridge. */
+  readonly target: string
+  readonly log: Logger
+}
+
+export function openFlows({ target, log }: FlowsOptions): Flows {
+  const session = createSwitchSession({ target, log, retry: { firstMs: 50, maxMs: 1_000 } })
+  const ups = new Set<() => void>()
+  const foreign = new Set<(changes: ReadonlyMap<Slot, SeenFlow | null>) => void>()
+  let client: SwitchClient | null = null
+
+  session.onUp((fresh) => {
+    // The monitor is asked for before anything else is: no change falls between it and the first read-back.
+    fresh
+      .monitorFlows((updates) => tell(foreign, foreignChanges(updates)))
+      .catch((error: Error) =>
+        log.warn({ target, error: error.message }, 'no flow monitor: foreign changes are seen at the next read-back'),
+      )
+    client = fresh
+    for (const listener of ups) listener()
+  })
+  session.onDown((reason) => {
+    client = null
+    log.warn({ target, reason: reason.message }, 'lost the bridge')
+  })
+
+  const connected = (): SwitchClient => {
+    if (!client) throw new Error(`bridge at ${target} is not reachable: is ovs-vswitchd running?`)
+    return client
+  }
+  return {
+    slotOf: keyOfFlow,
+    instructionsOf,
+    ready: async () => {
+      if (client) return
+      const up = Promise.withResolvers<void>()
+      ups.add(up.resolve)
+      const timer = setTimeout(up.resolve, PATIENCE_MS)
+      await up.promise
+      clearTimeout(timer)
+      ups.delete(up.resolve)
+      connected()
+    },
+    readBack: async () => new Map((await connected().dumpFlows()).map((flow) => [flow.key, flow])),
+    carryOut: (plan) => carryOut(connected(), plan),
+    onUp: (listener) => void ups.add(listener),
+    onForeign: (listener) => void foreign.add(listener),
+    close: () => session.close(),
+  }
+}
+
+/** Adds before removals, all at once. Refused flows are left out one by one: the rest must not wait for them. */
+async function carryOut(client: SwitchClient, { add, remove }: FlowPlan): Promise<ReadonlyMap<Slot, string>> {
+  const refused = new Map<Slot, string>()
+  // A cookie holds a hash of the whole flow: within a table it names one.
+  const removals = [...remove.values()].map(
+    ({ table, cookie }): Change => ({ op: 'delete-where', table, cookie, mask: WHOLE_COOKIE }),
+  )
+  let flows = [...add.values()]
+  for (;;) {
+    const additions = flows.map((flow): Change => ({ op: 'add', flow }))
+    try {
+      await client.bundle([...additions, ...removals])
+      return refused
+    } catch (error) {
+      const culprit = culpritOf(error, flows)
+      if (!culprit || refused.size >= REFUSALS) throw error
+      refused.set(keyOfFlow(culprit), (error as Error).message)
+      flows = flows.filter((flow) => flow !== culprit)
+    }
+  }
+}
+
+const culpritOf = (error: unknown, flows: readonly Flow[]): Flow | undefined =>
+  error instanceof OpenFlowError ? flows.find((flow) => describe({ op: 'add', flow }) === error.what) : undefined
+
+/** How flows stand now that others touched; null where they are gone. */
+function foreignChanges(updates: readonly MonitorUpdate[]): ReadonlyMap<Slot, SeenFlow | null> {
+  const changes = new Map<Slot, SeenFlow | null>()
+  for (const update of updates) {
+    switch (update.event) {
+      case 'added':
+      case 'modified':
+        changes.set(update.key, update)
+        break
+      case 'removed':
+        changes.set(update.key, null)
+        break
+      default:
+    }
+  }
+  return changes
+}
+
+const tell = (
+  listeners: ReadonlySet<(changes: ReadonlyMap<Slot, SeenFlow | null>) => void>,
+  changes: ReadonlyMap<Slot, SeenFlow | null>,
+): void => {
+  if (changes.size > 0) for (const listener of listeners) listener(changes)
+}
