@@ -46,7 +46,7 @@ function parseCt(text: string): Ct {
     else if (name === 'table' && value) ct.table = Number(parseNumber(value))
     else if (name === 'alg' && HELPERS[value ?? '']) ct.helper = HELPERS[value ?? ''] ?? 0
     else {
-      const [token] = tokenize(part)
+      const token = name === '' ? tokenize(part)[0] : null
       if (token?.name === 'nat') ct.nat = token.value
       else if (token?.name === 'exec') ct.exec = token.value
       else throw new Error(`ct does not know ${part}`)
@@ -77,15 +77,17 @@ function writeNat(out: Writer, text: string): void {
   out.setU16(start + 2, out.length - start)
 }
 
-/** `10.0.0.1`, `10.0.0.1-10.0.0.9`, each with `:port` or `:first-last`; IPv6 in brackets when ports follow. */
+const BRACKETED = /^\[([0-9a-f:]+)\](?:-\[([0-9a-f:]+)\])?(?::([\d-]+))?$/i
+const BARE6 = /^([0-9a-f]*:[0-9a-f:]*)(?:-([0-9a-f:]+))?$/i
+const BARE4 = /^([\d.]+)(?:-([\d.]+))?(?::([\d-]+))?$/
+
+/** `10.0.0.1`, `10.0.0.1-10.0.0.9`, each with `:port` or `:first-last`; IPv6 with ports: `[fd00::1]-[fd00::9]:80`. */
 function natRange(out: Writer, text: string): { present: number; write: () => void } {
-  const [, bracketed, plain, portText] =
-    /^(?:\[([^\]]+)\]|((?:[\d.]+(?:-[\d.]+)?)|[0-9a-f:]+(?:-[0-9a-f:]+)?))(?::([\d-]+))?$/i.exec(text) ?? []
-  const ips = (bracketed ?? plain ?? '').split('-').map(parseIp)
+  const [, from = '', to, portText] = BRACKETED.exec(text) ?? BARE6.exec(text) ?? BARE4.exec(text) ?? []
+  const ips = to === undefined ? [parseIp(from)] : [parseIp(from), parseIp(to)]
   const ports = portText === undefined ? [] : portText.split('-').map((one) => Number(parseNumber(one)))
   const [first] = ips
-  if (!first || ips.length > 2 || ips.some((ip) => ip?.version !== first.version))
-    throw new Error(`not a range: ${text}`)
+  if (!first || ips.some((ip) => ip?.version !== first.version)) throw new Error(`not a range: ${text}`)
   const [low, high] = first.version === 4 ? [1, 2] : [4, 8]
   const present = low | (ips.length > 1 ? high : 0) | (ports.length > 0 ? 16 : 0) | (ports.length > 1 ? 32 : 0)
   const write = (): void => {

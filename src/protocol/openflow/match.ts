@@ -16,6 +16,8 @@ const IP4 = 0x0800n
 const IP6 = 0x86ddn
 const ARP = 0x0806n
 const VLAN_PRESENT = 0x1000n
+const LATER = 3n
+const transport = /^(tcp|udp|sctp|icmp|icmpv6|nd)_/
 
 const shorthands: Readonly<Record<string, readonly [type: bigint, proto: bigint | null]>> = {
   ip: [IP4, null],
@@ -130,6 +132,8 @@ class Draft {
         ({ name, values }) => !values.some((value) => this.#is(name, value)),
       )
       if (missing) throw new Error(`match "${text}": ${field.name} needs ${missing.text}`)
+      if (transport.test(field.name) && this.#is('ip_frag', LATER))
+        throw new Error(`match "${text}": ${field.name} is not in later fragments`)
     }
     return new Map(sorted)
   }

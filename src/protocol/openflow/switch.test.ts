@@ -11,6 +11,7 @@ import { OpenFlowError } from './errors.ts'
 import { type Flow, formatFlow, type Group, instructionsOf, keyOfFlow } from './flow.ts'
 import { keyOfGroup } from './messages.ts'
 import type { FlowUpdate, MonitorUpdate } from './replies.ts'
+import { createSwitchSession } from './session.ts'
 import { matchTexts } from './samples.testlib.ts'
 
 const skip = ovsMissing() ?? false
@@ -105,7 +106,7 @@ const IP_ACTIONS = [
 ]
 const IP6_ACTIONS = [
   'ct(commit,zone=3,nat(src=fd00::1))',
-  'ct(commit,zone=3,nat(dst=[fd00::1-fd00::9]:80))',
+  'ct(commit,zone=3,nat(dst=[fd00::1]-[fd00::9]:80))',
   'set_field:fd00::5->ipv6_dst',
 ]
 const ND_ACTIONS = [
@@ -292,4 +293,36 @@ test('10,000 flows go in with one bundle, and are read back', { skip }, async (c
   context.diagnostic(`10,000 flows: bundle ${(added - start).toFixed(0)} ms, dump ${(read - added).toFixed(0)} ms`)
   assert.ok(added - start < 3_000, `${added - start} ms`)
   await clear()
+})
+
+test('a session tells down and up across a restart of the switch, and fails what was under way', { skip }, async () => {
+  const downs: Error[] = []
+  let ups = 0
+  const options = { target: ovs.mgmt('ofbr'), log: silentLogger, retry: { firstMs: 20, maxMs: 100 } }
+  const session = createSwitchSession(options)
+  session.onUp(() => ups++)
+  session.onDown((reason) => downs.push(reason))
+  const until = async (what: string, check: () => boolean): Promise<void> => {
+    for (const deadline = Date.now() + 8_000; !check(); ) {
+      assert.ok(Date.now() < deadline, `never: ${what}`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+  await until('it connects', () => ups === 1)
+  const first = session.client
+  assert.ok(first)
+  await first.barrier()
+  await ovs.stopSwitch()
+  await until('the loss is told', () => downs.length === 1)
+  assert.equal(session.client, null)
+  await assert.rejects(first.barrier(), /closed/)
+  await ovs.startSwitch()
+  await until('it is back', () => ups === 2)
+  const second = session.client as SwitchClient | null
+  await second?.bundle([{ op: 'add', flow: flow('reg1=1', 'drop') }])
+  await session.close()
+  await assert.rejects(
+    connectSwitch({ target: ovs.mgmt('nobr'), log: silentLogger }),
+    /cannot connect to unix:.*nobr\.mgmt/,
+  )
 })
