@@ -1,0 +1,119 @@
+/**
+ * From rows to wire objects: pure, and shared by the incremental replica and the recompute oracle.
+ *
+ * A port counts as bound when it has a host and its binding did not fail. A network's DHCP port is distributed: it is
+ * part of the network object, on no host and nobody's neighbour.
+ */
+import { protocolNumber } from '#resources/security-group-protocols.ts'
+import type {
+  GroupMemberObject,
+  NeighborObject,
+  NetworkObject,
+  PortObject,
+  SecurityGroupObject,
+} from '#wire/objects.ts'
+
+export interface PortRow {
+  readonly id: string
+  readonly network_id: string
+  readonly generation: number
+  readonly mac_address: string
+  readonly admin_state_up: boolean
+  readonly status: string
+  readonly device_owner: string
+  readonly fixed_ips: readonly { readonly subnet_id: string; readonly ip_address: string }[]
+  readonly security_group_ids: readonly string[]
+  readonly port_security_enabled: boolean
+  readonly allowed_address_pairs: readonly { readonly ip_address: string; readonly mac_address?: string }[]
+  readonly dns_name: string
+  /** Empty when unbound. */
+  readonly binding_host: string
+  readonly binding_vif_type: string
+  readonly binding_vnic_type: string
+}
+
+/** As queried: JSON of the network with its segments, subnets and DHCP port. */
+export type NetworkRow = NetworkObject
+
+export interface GroupRuleRow {
+  readonly id: string
+  readonly direction: 'ingress' | 'egress'
+  readonly ethertype: 'IPv4' | 'IPv6'
+  /** Name or number, as given to the API; null means any. */
+  readonly protocol: string | null
+  readonly port_range_min: number | null
+  readonly port_range_max: number | null
+  readonly remote_ip_prefix: string | null
+  readonly remote_group_id: string | null
+}
+export interface GroupRow {
+  readonly id: string
+  readonly generation: number
+  readonly stateful: boolean
+  readonly rules: readonly GroupRuleRow[]
+}
+
+const DHCP_OWNER = 'network:dhcp'
+export const isDhcpPort = (port: PortRow): boolean => port.device_owner === DHCP_OWNER
+
+/** The host a port is realized on, or null. */
+export const hostOf = (port: PortRow): string | null => {
+  const failed = port.binding_vif_type === 'unbound' || port.binding_vif_type === 'binding_failed'
+  return port.binding_host === '' || failed || isDhcpPort(port) ? null : port.binding_host
+}
+
+export const portObject = (row: PortRow): PortObject => ({
+  id: row.id,
+  network_id: row.network_id,
+  generation: row.generation,
+  mac_address: row.mac_address,
+  admin_state_up: row.admin_state_up,
+  device_owner: row.device_owner,
+  vnic_type: row.binding_vnic_type,
+  fixed_ips: row.fixed_ips.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address })),
+  port_security_enabled: row.port_security_enabled,
+  security_groups: [...row.security_group_ids].toSorted(),
+  allowed_address_pairs: row.allowed_address_pairs.map(({ ip_address, mac_address }) => ({
+    ip_address,
+    mac_address: mac_address ?? row.mac_address,
+  })),
+  dns_name: row.dns_name,
+})
+
+export const neighborObject = (row: PortRow, host: string): NeighborObject => ({
+  id: row.id,
+  network_id: row.network_id,
+  mac_address: row.mac_address,
+  ip_addresses: row.fixed_ips.map(({ ip_address }) => ip_address),
+  host,
+})
+
+export const memberObject = (row: PortRow, group: string): GroupMemberObject => ({
+  id: `${group}:${row.id}`,
+  security_group_id: group,
+  ip_addresses: [...new Set([...row.fixed_ips, ...row.allowed_address_pairs].map(({ ip_address }) => ip_address))],
+})
+
+export const networkObject = (row: NetworkRow): NetworkObject => ({
+  ...row,
+  dhcp: row.subnets.some(({ enable_dhcp }) => enable_dhcp) ? row.dhcp : null,
+})
+
+export const groupObject = (row: GroupRow): SecurityGroupObject => ({
+  ...row,
+  rules: row.rules.map((rule) => ({ ...rule, protocol: wireProtocol(rule.protocol, rule.ethertype) })),
+})
+
+export const remotesOf = (group: SecurityGroupObject): ReadonlySet<string> =>
+  new Set(group.rules.flatMap(({ remote_group_id }) => remote_group_id ?? []))
+
+/** `ip` means any protocol; ICMP in a rule for IPv6 means ICMPv6, whichever way it is written, as in Neutron. */
+export function wireProtocol(protocol: string | null, ethertype: 'IPv4' | 'IPv6'): number | null {
+  if (protocol === null || protocol === 'any' || protocol === 'ip') return null
+  const number = protocolNumber(protocol)
+  if (number === null) throw new Error(`no number is known for IP protocol '${protocol}'`)
+  return number === ICMP && ethertype === 'IPv6' ? ICMPV6 : number
+}
+
+const ICMP = 1
+const ICMPV6 = 58

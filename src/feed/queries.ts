@@ -1,0 +1,89 @@
+/**
+ * The feed's reads of desired state, by topic. One statement reads all ports of a round: two statements could show
+ * one port in two states, the older one last.
+ */
+import type { Database } from '#store/pool.ts'
+import type { GroupRow, NetworkRow, PortRow } from './derive.ts'
+
+const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
+  security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
+  binding_host, binding_vif_type, binding_vnic_type`
+
+const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`
+const PORTS_OF_TOPICS = `${PORTS_BY_ID}
+  union all select ${PORT} from ports where binding_host <> '' and binding_host = any($2::text[])
+  union all select ${PORT} from ports where binding_host <> '' and network_id = any($3::uuid[])
+  union all select ${PORT} from ports where security_group_ids && $4::uuid[]`
+
+export interface PortTopics {
+  readonly ids: readonly string[]
+  readonly hosts: readonly string[]
+  readonly networks: readonly string[]
+  /** Security groups whose members are wanted. */
+  readonly groups: readonly string[]
+}
+
+/** By id; a port of several topics appears once. */
+export async function readPorts(database: Database, topics: PortTopics): Promise<ReadonlyMap<string, PortRow>> {
+  const { ids, hosts, networks, groups } = topics
+  const lone = hosts.length + networks.length + groups.length === 0
+  const rows = lone
+    ? await database.query<PortRow>(PORTS_BY_ID, [ids])
+    : await database.query<PortRow>(PORTS_OF_TOPICS, [ids, hosts, networks, groups])
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+const NETWORKS = `
+  select n.id, n.revision_number as generation, n.project_id, n.admin_state_up, n.mtu,
+    (select coalesce(json_agg(json_build_object(
+        'id', s.id, 'network_type', s.network_type, 'physical_network', s.physical_network,
+        'segmentation_id', s.segmentation_id) order by s.segment_index, s.id), '[]')
+      from network_segments s where s.network_id = n.id) as segments,
+    (select coalesce(json_agg(json_build_object(
+        'id', b.id, 'ip_version', b.ip_version, 'cidr', b.cidr::text, 'gateway_ip', host(b.gateway_ip),
+        'enable_dhcp', b.enable_dhcp, 'ipv6_ra_mode', b.ipv6_ra_mode, 'ipv6_address_mode', b.ipv6_address_mode,
+        'dns_nameservers', b.dns_nameservers, 'host_routes', b.host_routes) order by b.id), '[]')
+      from subnets b where b.network_id = n.id) as subnets,
+    (select json_build_object('port_id', p.id, 'mac_address', p.mac_address, 'fixed_ips', p.fixed_ips)
+      from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp' order by p.id limit 1) as dhcp
+  from networks n where n.id = any($1::uuid[])`
+
+export async function readNetworks(
+  database: Database,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, NetworkRow>> {
+  const rows = await database.query<NetworkRow>(NETWORKS, [ids])
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+const GROUPS = `
+  select g.id, g.revision_number as generation, g.stateful,
+    (select coalesce(json_agg(json_build_object(
+        'id', r.id, 'direction', r.direction, 'ethertype', r.ethertype, 'protocol', r.protocol,
+        'port_range_min', r.port_range_min, 'port_range_max', r.port_range_max,
+        'remote_ip_prefix', r.remote_ip_prefix, 'remote_group_id', r.remote_group_id) order by r.id), '[]')
+      from security_group_rules r where r.security_group_id = g.id) as rules
+  from security_groups g where g.id = any($1::uuid[])`
+
+export async function readGroups(database: Database, ids: readonly string[]): Promise<ReadonlyMap<string, GroupRow>> {
+  const rows = await database.query<GroupRow>(GROUPS, [ids])
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+const CHASSIS = `
+  select host, max(configurations->>'tunneling_ip') as tunnel_ip from agents where host = any($1::text[]) group by host`
+
+/** Tunnel addresses by host; hosts without an agent are absent. */
+export async function readChassis(
+  database: Database,
+  hosts: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
+  const rows = await database.query<{ host: string; tunnel_ip: string | null }>(CHASSIS, [hosts])
+  return new Map(rows.map(({ host, tunnel_ip }) => [host, tunnel_ip]))
+}
+
+/** The transaction horizon now: everything committed so far lies below it. */
+export async function readHorizon(database: Database): Promise<bigint> {
+  const rows = await database.query<{ xmax: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xmax')
+  return BigInt(rows[0]?.xmax ?? 0)
+}

@@ -1,0 +1,139 @@
+/**
+ * What hosts have really in place: the newest report per (host, kind, id) goes to its table, in batches of at most
+ * 50 ms; ports whose flows are proven, or are gone, become operations of core at once.
+ *
+ * A report counts for a port's status only when it speaks of the generation that is known here and of the port's
+ * binding host. Both the write and the operation may be repeated, so a failure is simply tried again.
+ */
+import type { Logger } from '#kernel/log.ts'
+import type { Database } from '#store/pool.ts'
+import type { WireKey } from '#wire/objects.ts'
+import type { Realization } from '#wire/realization.ts'
+import { hostOf, type PortRow } from './derive.ts'
+import type { FeedEffects } from './types.ts'
+
+export interface Realizations {
+  /** `reports` are of objects that the host is to have. */
+  record(host: string, reports: readonly Realization[]): void
+  /** The host has these objects no more. */
+  forget(host: string, keys: readonly WireKey[]): Promise<void>
+  /** The host has these objects and no others. */
+  keepOnly(host: string, keys: ReadonlySet<WireKey>): Promise<void>
+  close(): Promise<void>
+}
+
+interface Pending {
+  readonly host: string
+  readonly report: Realization
+}
+
+const BATCH_MS = 50
+const RETRY_MS = 500
+
+const WRITE = `
+  insert into realizations as r (host, kind, id, generation, state, message, repaired, at)
+  select * from unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[])
+  on conflict (host, kind, id) do update set
+    generation = excluded.generation, state = excluded.state, message = excluded.message,
+    repaired = excluded.repaired, at = excluded.at
+  where (excluded.generation, excluded.at) >= (r.generation, r.at)
+    and (excluded.generation, excluded.state, excluded.message, excluded.repaired, excluded.at)
+      is distinct from (r.generation, r.state, r.message, r.repaired, r.at)`
+
+const FORGET = `delete from realizations where host = $1 and kind || '/' || id = any($2::text[])`
+const KEEP_ONLY = `delete from realizations where host = $1 and kind || '/' || id <> all($2::text[])`
+
+/** What a report means for a port's status, or null: it says nothing new or speaks of another generation. */
+export function verdict(host: string, report: Realization, port: PortRow | null): 'up' | 'down' | null {
+  if (report.kind !== 'port' || !port || hostOf(port) !== host || report.generation < port.generation) return null
+  const up = report.state === 'done'
+  return up === (port.status === 'ACTIVE') ? null : up ? 'up' : 'down'
+}
+
+export interface RealizationsOptions {
+  readonly database: Database
+  readonly effects: FeedEffects
+  readonly portRow: (id: string) => PortRow | null
+  readonly log: Logger
+}
+
+export const createRealizations = (options: RealizationsOptions): Realizations => new Writer(options)
+
+class Writer implements Realizations {
+  readonly #options: RealizationsOptions
+  #pending = new Map<string, Pending>()
+  #timer: NodeJS.Timeout | null = null
+  #writing: Promise<void> = Promise.resolve()
+  #lastFlush = 0
+
+  constructor(options: RealizationsOptions) {
+    this.#options = options
+  }
+
+  record(host: string, reports: readonly Realization[]): void {
+    for (const report of reports) this.#pending.set(`${host} ${report.kind}/${report.id}`, { host, report })
+    if (this.#pending.size > 0) this.#schedule(Math.max(0, this.#lastFlush + BATCH_MS - Date.now()))
+  }
+
+  async forget(host: string, keys: readonly WireKey[]): Promise<void> {
+    for (const key of keys) this.#pending.delete(`${host} ${key}`)
+    await this.#writing
+    await this.#options.database.query(FORGET, [host, keys])
+  }
+
+  async keepOnly(host: string, keys: ReadonlySet<WireKey>): Promise<void> {
+    await this.#writing
+    await this.#options.database.query(KEEP_ONLY, [host, [...keys]])
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer) {
+      clearTimeout(this.#timer)
+      this.#flush()
+    }
+    await this.#writing
+    if (this.#timer) clearTimeout(this.#timer)
+  }
+
+  #schedule(waitMs: number): void {
+    this.#timer ??= setTimeout(() => this.#flush(), waitMs)
+  }
+
+  #flush(): void {
+    this.#timer = null
+    this.#lastFlush = Date.now()
+    const batch = this.#pending
+    this.#pending = new Map()
+    this.#writing = this.#writing.then(() => this.#write(batch))
+  }
+
+  async #write(batch: ReadonlyMap<string, Pending>): Promise<void> {
+    const all = [...batch.values()]
+    try {
+      await Promise.all([this.#options.database.query(WRITE, columnsOf(all)), this.#judge(all)])
+    } catch (error) {
+      this.#options.log.warn({ err: error, reports: all.length }, 'realizations could not be written; trying again')
+      this.#pending = new Map([...batch, ...this.#pending])
+      this.#schedule(RETRY_MS)
+    }
+  }
+
+  async #judge(batch: readonly Pending[]): Promise<void> {
+    const { effects, portRow } = this.#options
+    const judged = batch.map((one) => ({ ...one, verdict: verdict(one.host, one.report, portRow(one.report.id)) }))
+    for (const group of Map.groupBy(judged, (one) => `${one.verdict} ${one.host}`).values()) {
+      const [first] = group
+      if (!first?.verdict) continue
+      const ids = group.map(({ report }) => report.id)
+      await effects.portsRealized(first.host, ids, first.verdict === 'up')
+    }
+  }
+}
+
+/** One array a column, for `unnest`. */
+const columnsOf = (batch: readonly Pending[]): readonly unknown[] => [
+  batch.map(({ host }) => host),
+  ...(['kind', 'id', 'generation', 'state', 'message', 'repaired', 'at'] as const).map((name) =>
+    batch.map(({ report }) => report[name]),
+  ),
+]

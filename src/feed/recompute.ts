@@ -1,0 +1,77 @@
+/**
+ * The oracle: what a host is to have, from SQL alone and in one snapshot, following the definition and not the
+ * topics. Whatever the feed has told an agent, after convergence it must equal this.
+ *
+ * The closure of a host: its bound ports; their networks; every port bound elsewhere in those networks, and the
+ * chassis of their hosts; the security groups of its ports; the members of every group those name as remote.
+ */
+import type { Database } from '#store/pool.ts'
+import type { WireKey, WireObject } from '#wire/objects.ts'
+import {
+  type GroupRow,
+  groupObject,
+  memberObject,
+  type NetworkRow,
+  neighborObject,
+  networkObject,
+  type PortRow,
+  portObject,
+  remotesOf,
+} from './derive.ts'
+import { createItem, type Item } from './item.ts'
+import { readChassis, readGroups, readNetworks } from './queries.ts'
+
+const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'binding_failed') and p.device_owner <> 'network:dhcp'`
+const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
+  'admin_state_up', p.admin_state_up, 'status', p.status, 'device_owner', p.device_owner, 'fixed_ips', p.fixed_ips,
+  'security_group_ids', p.security_group_ids, 'port_security_enabled', p.port_security_enabled,
+  'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'binding_host', p.binding_host,
+  'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type)`
+const CLOSURE = `
+  with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND}),
+    remote as (
+      select distinct r.remote_group_id as id from security_group_rules r
+      where r.remote_group_id is not null and r.security_group_id in (select unnest(security_group_ids) from mine))
+  select
+    (select coalesce(jsonb_agg(${ROW}), '[]') from mine p) as ports,
+    (select coalesce(jsonb_agg(${ROW}), '[]') from ports p
+      where p.network_id in (select network_id from mine) and p.binding_host <> $1 and ${BOUND}) as neighbors,
+    (select coalesce(jsonb_agg(jsonb_build_object('group', g.id, 'port', ${ROW})), '[]')
+      from remote g join ports p on g.id = any(p.security_group_ids)) as members`
+
+interface Closure {
+  readonly ports: readonly PortRow[]
+  readonly neighbors: readonly PortRow[]
+  readonly members: readonly { readonly group: string; readonly port: PortRow }[]
+}
+
+/** By key. Reads in several statements: compare only while nobody writes. */
+export async function recompute(database: Database, host: string): Promise<ReadonlyMap<WireKey, WireObject>> {
+  const [closure] = await database.query<Record<keyof Closure, never>>(CLOSURE, [host])
+  const { ports, neighbors, members } = closure as unknown as Closure
+  const networks = await readNetworks(database, [...new Set(ports.map(({ network_id }) => network_id))])
+  const groups = await readGroups(database, [...new Set(ports.flatMap(({ security_group_ids }) => security_group_ids))])
+  const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]
+  const chassis = await readChassis(database, hosts)
+  const items: Item[] = [
+    ...ports.map((row) => createItem('port', portObject(row))),
+    ...[...networks.values()].map((row: NetworkRow) => createItem('network', networkObject(row))),
+    ...neighbors.map((row) => createItem('neighbor', neighborObject(row, row.binding_host))),
+    ...hosts.map((id) => createItem('chassis', { id, tunnel_ip: chassis.get(id) ?? null })),
+    ...[...groups.values()].map((row: GroupRow) => createItem('security_group', groupObject(row))),
+    ...members.map(({ group, port }) => createItem('group_member', memberObject(port, group))),
+  ]
+  assertClosed(items)
+  return new Map(items.map(({ key, object }) => [key, object]))
+}
+
+/** The closure has no loose ends: every remote group's members were asked for. */
+function assertClosed(items: readonly Item[]): void {
+  const groups = items.filter((item): item is Item<'security_group'> => item.key.startsWith('security_group/'))
+  const remotes = new Set(groups.flatMap(({ object }) => [...remotesOf(object)]))
+  const loose = items.find(
+    (item) =>
+      item.key.startsWith('group_member/') && !remotes.has((item as Item<'group_member'>).object.security_group_id),
+  )
+  if (loose) throw new Error(`${loose.key} is in the closure and no rule names its group`)
+}

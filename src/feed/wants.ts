@@ -1,0 +1,62 @@
+/** What has to be read: by change rows that made it dirty, or because a host needs it for the first time. Pure. */
+import type { ChangeRow } from './types.ts'
+
+export interface Wants {
+  /** Single ports, by id. */
+  readonly ports: Set<string>
+  /** All ports bound on these hosts. */
+  readonly hosts: Set<string>
+  /** All ports bound anywhere, of these networks. */
+  readonly boundTo: Set<string>
+  /** All ports that are in these security groups. */
+  readonly membersOf: Set<string>
+  readonly networks: Set<string>
+  readonly groups: Set<string>
+  /** Hosts whose tunnel address is asked for. */
+  readonly chassis: Set<string>
+}
+
+export const createWants = (): Wants => ({
+  ports: new Set(),
+  hosts: new Set(),
+  boundTo: new Set(),
+  membersOf: new Set(),
+  networks: new Set(),
+  groups: new Set(),
+  chassis: new Set(),
+})
+
+/** Answers whether a port with this network, host and groups matters to anyone. */
+export type PortFilter = (id: string, network: string, host: string, groups: readonly string[]) => boolean
+
+const DHCP_OWNER = 'network:dhcp'
+
+/** Adds what a change made dirty. Only attributes that never change, or both images, are believed. */
+export function wantsOf(rows: readonly ChangeRow[], concerns: PortFilter): Wants {
+  const wants = createWants()
+  for (const { kind, id, before, after } of rows) {
+    const images = [before, after].filter((image) => image !== null)
+    const text = (name: string): string[] =>
+      images.flatMap((image) => (typeof image[name] === 'string' ? [image[name]] : []))
+    if (kind === 'port') {
+      if (images.some((image) => portConcerns(id, image, concerns))) wants.ports.add(id)
+      if (text('device_owner').includes(DHCP_OWNER)) addAll(wants.networks, text('network_id'))
+    } else if (kind === 'network') wants.networks.add(id)
+    else if (kind === 'subnet') addAll(wants.networks, text('network_id'))
+    else if (kind === 'security_group') wants.groups.add(id)
+    else if (kind === 'security_group_rule') addAll(wants.groups, text('security_group_id'))
+    else if (kind === 'agent') addAll(wants.chassis, text('host'))
+  }
+  return wants
+}
+
+/** An image that lacks what is looked for is taken to concern everyone. */
+function portConcerns(id: string, image: Readonly<Record<string, unknown>>, concerns: PortFilter): boolean {
+  const { network_id: network, 'binding:host_id': host, security_groups: groups } = image
+  if (typeof network !== 'string' || typeof host !== 'string' || !Array.isArray(groups)) return true
+  return concerns(id, network, host, groups as string[])
+}
+
+function addAll(set: Set<string>, values: readonly string[]): void {
+  for (const value of values) set.add(value)
+}
