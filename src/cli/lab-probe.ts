@@ -61,7 +61,7 @@ const resultText = ({ verdict, controls, run, actions }: ProbeResult, style: Sty
   const lines = [
     ...controls.map(({ seconds, flows }) => `control  ${seconds.toFixed(1)} s: ${summary(flows)}`),
     ...(run ? [`run      ${run.seconds.toFixed(1)} s: ${summary(run.flows)}`] : []),
-    ...actions.map(({ action, took }) => `         ${action}: took ${duration(took)}`),
+    ...actions.map(({ action, at, took }) => `         at ${duration(at)}: ${action}, took ${duration(took)}`),
     ...(shown ? ['', flowTable(shown.flows, style), ...lossLines(shown.flows)] : []),
     '',
     verdict === 'lossless'

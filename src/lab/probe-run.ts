@@ -21,7 +21,8 @@ export interface ProbeResult {
   readonly controls: readonly WindowResult[]
   /** Null when no action was asked for, or none was begun for want of a control. */
   readonly run: WindowResult | null
-  readonly actions: readonly { readonly action: string; readonly took: number }[]
+  /** What was done, when (ms after the window began), and how long until the lab stood again. */
+  readonly actions: readonly { readonly action: string; readonly at: number; readonly took: number }[]
 }
 
 /** Every ordered pair of these VMs that are on one network. */
@@ -59,15 +60,15 @@ export const runProbe = async (
     }
     return false
   }
-  const actions: { action: string; took: number }[] = []
+  const actions: { action: string; at: number; took: number }[] = []
   if (!(await control(order.seconds))) return { verdict: 'void', controls, run: null, actions }
   if (order.actions.length === 0) return { verdict: 'lossless', controls, run: null, actions }
-  const run = await session.window(order.seconds, async () => {
+  const run = await session.window(order.seconds, async (sinceStart) => {
     for (const action of order.actions) {
       say(describeAction(action))
-      const began = performance.now()
+      const at = sinceStart()
       await strike(lab, action, tools)
-      actions.push({ action: describeAction(action), took: performance.now() - began })
+      actions.push({ action: describeAction(action), at, took: sinceStart() - at })
     }
   })
   const missing = run.seconds - order.seconds

@@ -43,9 +43,9 @@ interface Endpoint {
 export interface ProbeSession extends AsyncDisposable {
   /**
    * Sends for at least `seconds`; `during`, if given, begins after a fifth of them and the window lasts until it is
-   * done and a second has passed. Rejects when a flow cannot start (no TCP connection) or when `during` fails.
+   * done and a second has passed; it is told the milliseconds since the first packet when it asks. Rejects when a flow cannot start (no TCP connection) or when `during` fails.
    */
-  window(seconds: number, during?: () => Promise<void>): Promise<WindowResult>
+  window(seconds: number, during?: (sinceStart: () => number) => Promise<void>): Promise<WindowResult>
 }
 
 const startEndpoint = async (vm: ProbeVm): Promise<Endpoint> => {
@@ -159,7 +159,7 @@ export const openProbe = async (
       const acting = async (): Promise<void> => {
         if (!during) return
         await sleep(seconds * 200)
-        await during().catch((error: unknown) => (failure = error))
+        await during(() => performance.now() - from).catch((error: unknown) => (failure = error))
         await sleep(1_000)
       }
       await Promise.all([sleep(seconds * 1000), acting()])
