@@ -28,24 +28,52 @@ export function createWriter(size = 256): Writer {
     length += count
     return length - count
   }
+  // `room` may replace `buffer`: it must run before `buffer` is looked at.
   const writer: Writer = {
     get length() {
       return length
     },
-    u8: (value) => (buffer.writeUInt8(value, room(1)), writer),
-    u16: (value) => (buffer.writeUInt16BE(value, room(2)), writer),
-    u32: (value) => (buffer.writeUInt32BE(value >>> 0, room(4)), writer),
-    u64: (value) => (buffer.writeBigUInt64BE(value, room(8)), writer),
-    uint: (value, count) => {
-      if (count <= 4) return (buffer.writeUIntBE(Number(value), room(count), count), writer)
-      const at = room(count)
-      for (let i = count - 1, rest = value; i >= 0; i--, rest >>= 8n) buffer[at + i] = Number(rest & 0xffn)
+    u8: (value) => {
+      const at = room(1)
+      buffer.writeUInt8(value, at)
       return writer
     },
-    zeros: (count) => (buffer.fill(0, room(count), length), writer),
-    bytes: (bytes) => (buffer.set(bytes, room(bytes.length)), writer),
+    u16: (value) => {
+      const at = room(2)
+      buffer.writeUInt16BE(value, at)
+      return writer
+    },
+    u32: (value) => {
+      const at = room(4)
+      buffer.writeUInt32BE(value >>> 0, at)
+      return writer
+    },
+    u64: (value) => {
+      const at = room(8)
+      buffer.writeBigUInt64BE(value, at)
+      return writer
+    },
+    uint: (value, count) => {
+      const at = room(count)
+      if (count <= 4) buffer.writeUIntBE(Number(value), at, count)
+      else for (let i = count - 1, rest = value; i >= 0; i--, rest >>= 8n) buffer[at + i] = Number(rest & 0xffn)
+      return writer
+    },
+    zeros: (count) => {
+      const at = room(count)
+      buffer.fill(0, at, length)
+      return writer
+    },
+    bytes: (bytes) => {
+      const at = room(bytes.length)
+      buffer.set(bytes, at)
+      return writer
+    },
     pad8: (from = 0) => writer.zeros((8 - ((length - from) % 8)) % 8),
-    setU16: (at, value) => (buffer.writeUInt16BE(value, at), writer),
+    setU16: (at, value) => {
+      buffer.writeUInt16BE(value, at)
+      return writer
+    },
     done: () => buffer.subarray(0, length),
   }
   return writer

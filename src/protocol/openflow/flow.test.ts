@@ -106,6 +106,15 @@ test('the order of tokens does not matter', () => {
   )
 })
 
+test('a writer that grows anywhere writes what a large one writes', () => {
+  const fill = (size: number): string => {
+    const out = createWriter(size)
+    out.u8(1).u16(2).u32(3).u64(4n).uint(5n, 16).uint(6n, 3).zeros(5).bytes(Buffer.from('abc')).pad8()
+    return out.done().toString('hex')
+  }
+  for (let size = 1; size < 64; size++) assert.equal(fill(size), fill(4096))
+})
+
 test('any cut of the stream gives the same messages', () => {
   const bodies = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 12 })
   fc.assert(
