@@ -153,6 +153,16 @@ export function createLab(tag: string) {
     }
   }
 
+  /** A cable between two hosts, plugged into a bridge of each. */
+  const wire = async (a: Host, b: Host, bridge: string, device: string): Promise<void> => {
+    await sh(`ip link add ${device} netns ${a.name} type veth peer name ${device} netns ${b.name}`)
+    for (const it of [a, b]) {
+      await guard(it, device)
+      await sh(`ip -n ${it.name} link set ${device} up`)
+      await it.ovs.vsctl('add-port', bridge, device)
+    }
+  }
+
   /** The host's own stack must not answer frames that the switch takes from the same device. */
   const guard = (it: Host, device: string): Promise<string> =>
     sh(`ip netns exec ${it.name} nft -f - <<'N'
@@ -239,6 +249,7 @@ N`)
     host,
     vm,
     join: join2,
+    wire,
     close: async () => {
       for (const step of undo.reverse())
         await step().catch((error: unknown) => log.warn({ error: String(error) }, 'undo'))
