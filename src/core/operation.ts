@@ -147,24 +147,21 @@ async function operate(
   attempted: Attempted,
   work: (unit: Unit) => Promise<Draft | null>,
 ): Promise<Answer> {
-  try {
-    return await transact(core, request, async (unit, tx) => {
-      const key = request.idempotency && {
-        projectId: request.caller.projectId ?? request.caller.userId,
-        ...request.idempotency,
-      }
-      const earlier = key && !request.dryRun ? await claimKey(tx, key) : null
-      if (earlier) return { value: { status: earlier.status, body: earlier.response, replayed: true } }
-      const result = await work(unit)
-      await unit.bumpParents()
-      if (request.dryRun) return { value: planned(result, unit), last: unit.countStatements(), commit: false }
-      const answer = { status, body: result ? JSON.stringify(result) : '', replayed: false }
-      if (key) await keepAnswer(tx, key, { status, response: answer.body })
-      return { value: answer, last: unit.countStatements() }
-    })
-  } catch (error) {
-    throw conflictOf(error, attempted) ?? error
+  const run = async (unit: Unit, tx: Transaction): Promise<Outcome<Answer>> => {
+    const key = request.idempotency && {
+      projectId: request.caller.projectId ?? request.caller.userId,
+      ...request.idempotency,
+    }
+    const earlier = key && !request.dryRun ? await claimKey(tx, key) : null
+    if (earlier) return { value: { status: earlier.status, body: earlier.response, replayed: true } }
+    const result = await work(unit)
+    await unit.bumpParents()
+    if (request.dryRun) return { value: planned(result, unit), last: unit.countStatements(), commit: false }
+    const answer = { status, body: result ? JSON.stringify(result) : '', replayed: false }
+    if (key) await keepAnswer(tx, key, { status, response: answer.body })
+    return { value: answer, last: unit.countStatements() }
   }
+  return transact(core, request, run, (error) => conflictOf(error, attempted) ?? error)
 }
 
 /** What would have been written, and the object as it would be answered. */
@@ -181,13 +178,14 @@ async function transact<T>(
   core: Core,
   request: Request,
   work: (unit: Unit, tx: Transaction) => Promise<Outcome<T>>,
+  explain?: (error: unknown) => unknown,
 ): Promise<T> {
   const { database, model, policy, settings } = core
   const { caller, requestId } = request
   const author = { era: core.era, actor: caller.userId, actorName: caller.userName, requestId }
-  const value = await inTransaction(database, async (tx) =>
-    work(new Unit({ tx, model, policy, settings, caller, author }), tx),
-  )
+  const once = (tx: Transaction): Promise<Outcome<T>> =>
+    work(new Unit({ tx, model, policy, settings, caller, author }), tx)
+  const value = await inTransaction(database, once, explain)
   if (!request.dryRun) core.notifier.poke()
   return value
 }

@@ -45,12 +45,18 @@ export function expressionSql(resource: ComposedResource, expression: Expression
 }
 
 /** Null differs from every value; an attribute the resource does not have equals nothing, not even null. */
-function equalsSql(resource: ComposedResource, name: string, value: string | number | boolean | null, binder: Binder): string {
+function equalsSql(
+  resource: ComposedResource,
+  name: string,
+  value: string | number | boolean | null,
+  binder: Binder,
+): string {
   const attribute = resource.attributes[name === 'tenant_id' ? 'project_id' : name]
   const left = attribute && readExpression(attribute)
   if (!left) return 'false'
   if (value === null) return `(${left} is null)`
-  if (attribute.pg === 'boolean') return `(coalesce((${left})::text = ${binder.bind(String(value).toLowerCase())}, false))`
+  if (attribute.pg === 'boolean')
+    return `(coalesce((${left})::text = ${binder.bind(String(value).toLowerCase())}, false))`
   // Texts hold what Python would write: True, not true.
   const text = typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)
   return `(coalesce((${left})::text = ${binder.bind(text)}, false))`

@@ -17,12 +17,20 @@ export interface Outcome<T> {
 
 const MAX_TRIES = 10
 
-/** `work` may run several times and must leave nothing behind but its statements. */
-export async function inTransaction<T>(database: Database, work: (tx: Transaction) => Promise<Outcome<T>>): Promise<T> {
+/**
+ * `work` may run several times and must leave nothing behind but its statements. `explain` puts a violated constraint
+ * into the caller's words, before it is decided whether to run again.
+ */
+export async function inTransaction<T>(
+  database: Database,
+  work: (tx: Transaction) => Promise<Outcome<T>>,
+  explain: (error: unknown) => unknown = (error) => error,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await once(database, work)
-    } catch (error) {
+    } catch (failure) {
+      const error = explain(failure)
       if (!isRetryable(error) || attempt === MAX_TRIES) throw translated(error)
       await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
     }
