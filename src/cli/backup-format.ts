@@ -6,9 +6,10 @@
  * table a JSON line, its rows in PostgreSQL's COPY text format, and a line `\.`. The last line counts tables and
  * rows: a file cut short has none.
  */
-import { createReadStream, createWriteStream } from 'node:fs'
 import { once } from 'node:events'
-import { finished } from 'node:stream/promises'
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { UserError } from '#launch/user-error.ts'
 
@@ -37,25 +38,27 @@ export const END_OF_ROWS = '\\.'
 const NEWLINE = 0x0a
 
 export interface BackupWriter {
-  /** Resolves when the file can take more. */
+  /** Nothing, or what resolves when the file can take more: one promise for all who wait. */
   write(chunk: Buffer | string): Promise<void> | void
   /** Resolves when everything is on disk. */
   end(): Promise<void>
 }
 
-export const openBackupWriter = (path: string): BackupWriter => {
+export const openBackupWriter = async (path: string): Promise<BackupWriter> => {
+  const handle = await open(path, 'wx', 0o600)
   const gzip = createGzip({ level: 6 })
-  const file = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })
-  gzip.pipe(file)
-  const done = finished(file)
-  done.catch(() => gzip.destroy()) // seen by whoever writes or ends
-  const broken = done.then(() => undefined)
+  const done = pipeline(gzip, handle.createWriteStream({ flush: true }))
+  done.catch(() => undefined) // seen by whoever writes or ends
+  let draining: Promise<void> | null = null
+  const drained = async (): Promise<void> => {
+    await Promise.race([once(gzip, 'drain'), done])
+    draining = null
+  }
   return {
-    write: (chunk) =>
-      gzip.write(chunk) ? undefined : Promise.race([once(gzip, 'drain').then(() => undefined), broken]),
-    end: async () => {
+    write: (chunk) => (gzip.write(chunk) ? undefined : (draining ??= drained())),
+    end: () => {
       gzip.end()
-      await done
+      return done
     },
   }
 }

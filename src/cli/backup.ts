@@ -38,16 +38,16 @@ export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"
 /** Writes the database behind `client` to `path`, which must not exist; a file appears only when it is whole. */
 export const writeBackup = async (client: Client, path: string, root: string, program: string): Promise<BackupDone> => {
   const draft = `${path}.part`
-  await rm(draft, { force: true })
-  const writer = openBackupWriter(draft)
   try {
+    await rm(draft, { force: true })
+    const writer = await openBackupWriter(draft)
     const done = await writeAll(client, writer, root, program)
     await writer.end()
     await rename(draft, path)
     return done
   } catch (error) {
     await rm(draft, { force: true })
-    throw fileFailure(error, 'backup file', path)
+    throw fileFailure(error, 'backup file', path, 'choose another')
   }
 }
 

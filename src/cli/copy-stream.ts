@@ -43,26 +43,41 @@ const turn = (text: string, hooks: Partial<Turn>, done: (error: Error | null) =>
   }
 }
 
-/** Runs `copy … to stdout` and hands each chunk to `sink`; while that is pending, the connection is not read. */
+/**
+ * Runs `copy … to stdout` and hands each chunk to `sink`. What that answers is waited for before more is read; chunks
+ * that arrived already are still handed over. When the sink fails, the rest is read and dropped.
+ */
 export const copyOut = (client: Client, text: string, sink: (chunk: Buffer) => Promise<void> | void): Promise<void> =>
   new Promise((resolve, reject) => {
     let connection: Connection | undefined
-    let last: Promise<unknown> = Promise.resolve()
+    let waiting: Promise<void> | null = null
+    let broken: unknown = null
+    const wait = (pending: Promise<void>): void => {
+      waiting = pending
+      connection?.stream.pause()
+      const goOn = (): void => {
+        waiting = null
+        connection?.stream.resume()
+      }
+      pending.then(goOn, (error: unknown) => {
+        broken ??= error
+        goOn()
+      })
+    }
     const hooks: Partial<Turn> = {
       submit: (given) => {
         connection = given
         given.query(text)
       },
       handleCopyData: ({ chunk }) => {
+        if (broken !== null) return
         const pending = sink(chunk)
-        if (!pending) return
-        connection?.stream.pause()
-        last = Promise.all([last, pending]).finally(() => connection?.stream.resume())
+        if (pending && pending !== waiting) wait(pending)
       },
     }
     const done = (error: Error | null): void => {
-      if (error) reject(error)
-      else last.then(() => resolve(), reject)
+      const settle = (): void => ((broken ?? error) ? reject(broken ?? error) : resolve())
+      Promise.resolve(waiting).then(settle, reject)
     }
     client.query(turn(text, hooks, done) as never)
   })

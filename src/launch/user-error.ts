@@ -17,17 +17,23 @@ export const errnoOf = (error: unknown): string | null =>
 
 /**
  * Turns a failed file operation on `path` into a sentence; every other error comes back as it is.
- * `what` names the thing for a person: "data folder".
+ * `what` names the thing for a person ("data folder"), `remedy` the way to choose another.
  */
-export const fileFailure = (error: unknown, what: string, path: string): unknown => {
+export const fileFailure = (
+  error: unknown,
+  what: string,
+  path: string,
+  remedy = 'choose another with --data',
+): unknown => {
   const hint = {
-    EACCES: 'is not writable for this user: choose another with --data or change its owner',
-    EPERM: 'is not writable for this user: choose another with --data or change its owner',
-    EROFS: 'lies on a read-only file system: choose another with --data',
-    ENOSPC: 'lies on a full disk: free some space or choose another with --data',
-    EDQUOT: 'lies on a disk whose quota is used up: free some space or choose another with --data',
-    ENOTDIR: 'leads through something that is not a folder: choose another with --data',
-    EEXIST: 'is not a folder: choose another with --data',
+    EACCES: `is not writable for this user: ${remedy} or change its owner`,
+    EPERM: `is not writable for this user: ${remedy} or change its owner`,
+    EROFS: `lies on a read-only file system: ${remedy}`,
+    ENOSPC: `lies on a full disk: free some space or ${remedy}`,
+    EDQUOT: `lies on a disk whose quota is used up: free some space or ${remedy}`,
+    ENOTDIR: `leads through something that is not a folder: ${remedy}`,
+    ENOENT: `lies in a folder that does not exist: ${remedy}`,
+    EEXIST: `is not a folder: ${remedy}`,
   }[errnoOf(error) ?? '']
   return hint === undefined ? error : new UserError(`The ${what} ${path} ${hint}.`, { cause: error })
 }
