@@ -30,6 +30,8 @@ export interface FeedOptions {
   readonly server: string
   /** How often agents are to report. */
   readonly heartbeatMs?: number
+  /** How often connections are looked after: silent ones, revoked credentials. */
+  readonly watchMs?: number
   readonly log: Logger
   readonly registry?: Registry
 }
@@ -95,7 +97,7 @@ class FeedServer implements Feed {
     this.#listener = await listen(this.#options.listen, (socket, authorization) => this.#accept(socket, authorization))
     this.#reading = this.#options.source.run((rows, position) => this.#onChanges(rows, position))
     this.#reading.catch((error: unknown) => this.#options.log.error({ err: error }, 'the change log is read no more'))
-    this.#watch = setInterval(() => void this.#inspect(), WATCH_MS)
+    this.#watch = setInterval(() => void this.#inspect(), this.#options.watchMs ?? WATCH_MS)
     return { port: this.#listener.port }
   }
 
@@ -203,6 +205,7 @@ class FeedServer implements Feed {
       presence: this.#presence,
       realizations: this.#realizations,
       slots: this.#slots,
+      crowd: () => this.#claims.size,
       claim: (session) => this.#claim(session),
     }
   }

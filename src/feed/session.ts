@@ -31,6 +31,8 @@ export interface SessionContext {
   readonly server: string
   readonly heartbeatMs: number
   readonly log: Logger
+  /** How many hosts are connected. */
+  readonly crowd: () => number
   /** Takes the host for this session; a sentence when another agent, alive, has it. */
   readonly claim: (session: Session) => Promise<string | null>
 }
@@ -162,6 +164,7 @@ export class Session {
       replica,
       floor: positionBefore(eraOf(source.position()), horizon),
       send: (text) => this.#send(text),
+      crowd: this.#context.crowd,
       onAck: ({ drop, inSync }) => this.#onAck(host, drop, inSync),
     })
     this.#stream.advance()

@@ -2,8 +2,8 @@
  * The stream to one agent after its hello was accepted: a set of dirty keys, what was sent under each, and at most
  * one unacknowledged frame. A snapshot is nothing special: at first every key is dirty.
  *
- * A lone change leaves at once; while changes keep coming the pause between frames grows from 10 to 200 ms. Nothing
- * is sent while the topics are in motion, and nothing at all when nothing differs.
+ * A lone change leaves at once; the pause after a frame is 10 to 200 ms, longer the more the frame held and the more
+ * streams there are to feed. Nothing is sent while the topics are in motion, and nothing when nothing differs.
  */
 import { encodeFrame } from '#wire/codec.ts'
 import { splitKey, type WireKey } from '#wire/objects.ts'
@@ -20,11 +20,16 @@ export interface StreamOptions {
   readonly floor: string
   readonly replica: Pick<Replica, 'topics' | 'position' | 'busy'>
   readonly send: (text: string) => void
+  /** How many streams this server feeds. */
+  readonly crowd: () => number
   /** A frame was taken by the agent: what it dropped, and whether the agent was in sync with it. */
   readonly onAck: (frame: { readonly drop: readonly WireKey[]; readonly inSync: boolean }) => void
 }
 
-export const PAUSE_MS = { least: 10, most: 200 } as const
+/** After a frame of so many objects, on a server with so many streams: about 10,000 frames a second in all. */
+export const pauseAfter = (objects: number, streams: number): number =>
+  Math.min(200, Math.max(10, streams / 10) + objects / 5)
+
 const FRAME_CHARS = 1024 * 1024
 
 interface Outstanding {
@@ -42,7 +47,7 @@ export class Stream {
   #toldInSync = false
   #timer: NodeJS.Timeout | null = null
   #lastFrameAt = 0
-  #pauseMs: number = PAUSE_MS.least
+  #pauseMs = 0
 
   /** The host's topics must be held and settled. */
   constructor(options: StreamOptions) {
@@ -99,8 +104,7 @@ export class Stream {
     const frame = ++this.#frames
     this.#outstanding = { frame, drop, inSync }
     this.#toldInSync = inSync
-    const sinceLast = Date.now() - this.#lastFrameAt
-    this.#pauseMs = sinceLast < this.#pauseMs * 2 ? Math.min(this.#pauseMs * 2, PAUSE_MS.most) : PAUSE_MS.least
+    this.#pauseMs = pauseAfter(put.length + drop.length, this.#options.crowd())
     this.#lastFrameAt = Date.now()
     send(encodeFrame({ frame, put, drop, position: laterOf(floor, replica.position), in_sync: inSync }))
   }

@@ -95,6 +95,7 @@ export class Topics {
     this.#hosts.delete(host)
     this.#marks.delete(host)
     ports.forEach((entry) => this.#forgetIfUseless(entry))
+    if (this.#hosts.size === 0) this.#chassis.clear()
   }
 
   /** What a change may concern, as far as anyone needs it. */

@@ -1,0 +1,363 @@
+/**
+ * A cloud without API and without switches for tests of the feed: a real PostgreSQL, edits as SQL with their change
+ * rows in one transaction, any number of feeds on it, and real agents with simulated data planes.
+ */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { Client } from 'pg'
+import { type Agent, type AgentOptions, createAgent } from '#agent/agent.ts'
+import { createSimDataplane, type SimDataplane } from '#dataplane/sim/index.ts'
+import { enrol } from '#feed/credentials.ts'
+import { createFeed, type Feed } from '#feed/feed.ts'
+import type { AgentReport } from '#feed/types.ts'
+import { newId } from '#kernel/ids.ts'
+import { silentLogger } from '#kernel/log.ts'
+import { createChangeReader } from '#store/change-reader.ts'
+import { migrate } from '#store/migrate.ts'
+import { createNotifier } from '#store/notify.ts'
+import { type Database, openDatabase } from '#store/pool.ts'
+import { inTransaction, type Transaction } from '#store/transaction.ts'
+import { testDatabase } from '../lib/postgres.ts'
+
+/** The same name gives the same id in every run. */
+export const idOf = (name: string): string =>
+  createHash('sha256')
+    .update(name)
+    .digest('hex')
+    .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-8$4-$5')
+
+export const until = async (what: string, is: () => unknown, ms = 10_000): Promise<void> => {
+  for (const end = Date.now() + ms; !(await is()); await sleep(5))
+    if (Date.now() > end) assert.fail(`not reached: ${what}`)
+}
+
+interface Image {
+  readonly [name: string]: unknown
+}
+
+/** What an edit writes into the change log. */
+async function log(
+  tx: Transaction,
+  kind: string,
+  id: string,
+  before: Image | null,
+  after: Image | null,
+): Promise<void> {
+  const op = before ? (after ? 'update' : 'delete') : 'create'
+  await tx.query(
+    `insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
+     values (1, 'test', 'test', '', '', $1, $2, $3, 0, $4, $5)`,
+    [kind, id, op, before && JSON.stringify(before), after && JSON.stringify(after)],
+  )
+}
+
+export interface PortSpec {
+  readonly network: string
+  readonly host: string
+  readonly groups: readonly string[]
+  readonly address: number
+  readonly owner?: string
+  readonly failed?: boolean
+  readonly pairs?: readonly string[]
+}
+
+const imageOf = (spec: PortSpec): Image => ({
+  network_id: idOf(spec.network),
+  'binding:host_id': spec.host,
+  security_groups: spec.groups.map(idOf),
+  device_owner: spec.owner ?? 'compute:nova',
+})
+
+/** Edits, by name: what the API's operations would do. */
+export class Edits {
+  readonly #database: Database
+  readonly #poke: () => void
+  #addresses = 0
+
+  constructor(database: Database, poke: () => void) {
+    this.#database = database
+    this.#poke = poke
+  }
+
+  /** An address nobody has. */
+  fresh(): number {
+    return ++this.#addresses
+  }
+
+  async #edit(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    await inTransaction(this.#database, async (tx) => ({ value: await work(tx) }))
+    this.#poke()
+  }
+
+  network(name: string, mtu = 1450): Promise<void> {
+    const id = idOf(name)
+    return this.#edit(async (tx) => {
+      const before = await tx.query('select 1 from networks where id = $1', [id])
+      await tx.query(
+        `insert into networks values ($1, 'p', $2, '', true, 'ACTIVE', false, $3, true, 1, now(), now())
+         on conflict (id) do update set mtu = $3, revision_number = networks.revision_number + 1`,
+        [id, name, mtu],
+      )
+      if (before.length === 0) {
+        const vni = Number.parseInt(id.slice(0, 6), 16) % 16_000_000
+        await tx.query(`insert into network_segments values ($1, $2, 'vxlan', null, $3, 0)`, [newId(), id, vni])
+      }
+      await log(tx, 'network', id, before.length > 0 ? {} : null, {})
+    })
+  }
+
+  subnet(name: string, network: string, dhcp = true): Promise<void> {
+    const [id, network_id] = [idOf(name), idOf(network)]
+    return this.#edit(async (tx) => {
+      const before = await tx.query('select 1 from subnets where id = $1', [id])
+      await tx.query(
+        `insert into subnets values ($1, 'p', $2, $3, '', 4, '10.0.0.0/16', '10.0.0.1', '[]', '["9.9.9.9"]', '[]', $4,
+           null, null, false, 1, now(), now()) on conflict (id) do update set enable_dhcp = $4`,
+        [id, network_id, name, dhcp],
+      )
+      await log(tx, 'subnet', id, before.length > 0 ? { network_id } : null, { network_id })
+    })
+  }
+
+  dropSubnet(name: string, network: string): Promise<void> {
+    return this.#edit(async (tx) => {
+      const gone = await tx.query('delete from subnets where id = $1 returning id', [idOf(name)])
+      if (gone.length > 0) await log(tx, 'subnet', idOf(name), { network_id: idOf(network) }, null)
+    })
+  }
+
+  group(name: string, stateful = true): Promise<void> {
+    return this.#edit(async (tx) => {
+      const before = await tx.query('select 1 from security_groups where id = $1', [idOf(name)])
+      await tx.query(
+        `insert into security_groups values ($1, 'p', $2, '', $3, 1, now(), now())
+         on conflict (id) do update set stateful = $3, revision_number = security_groups.revision_number + 1`,
+        [idOf(name), name, stateful],
+      )
+      await log(tx, 'security_group', idOf(name), before.length > 0 ? {} : null, {})
+    })
+  }
+
+  rule(name: string, group: string, remote: string | null): Promise<void> {
+    const security_group_id = idOf(group)
+    return this.#edit(async (tx) => {
+      const made = await tx.query(
+        `insert into security_group_rules (id, project_id, security_group_id, description, direction, ethertype, protocol,
+           port_range_min, port_range_max, remote_ip_prefix, remote_group_id, revision_number, created_at, updated_at)
+         values ($1, 'p', $2, '', 'ingress', 'IPv4', 'tcp', 22, 22, null, $3, 1, now(), now()) on conflict do nothing returning id`,
+        [idOf(name), security_group_id, remote && idOf(remote)],
+      )
+      if (made.length === 0) return
+      await tx.query('update security_groups set revision_number = revision_number + 1 where id = $1', [
+        security_group_id,
+      ])
+      await log(tx, 'security_group_rule', idOf(name), null, { security_group_id })
+    })
+  }
+
+  dropRule(name: string, group: string): Promise<void> {
+    const security_group_id = idOf(group)
+    return this.#edit(async (tx) => {
+      const gone = await tx.query('delete from security_group_rules where id = $1 returning id', [idOf(name)])
+      if (gone.length > 0) await log(tx, 'security_group_rule', idOf(name), { security_group_id }, null)
+    })
+  }
+
+  /** Creates or changes a port; `before` as it was. */
+  port(name: string, spec: PortSpec, before: PortSpec | null): Promise<void> {
+    const id = idOf(name)
+    const address = `10.0.${spec.address >> 8}.${spec.address & 255}`
+    const mac = `fa:16:3e:${[16, 8, 0].map((shift) => ((spec.address >> shift) & 255).toString(16).padStart(2, '0')).join(':')}`
+    const vif = spec.host === '' ? 'unbound' : spec.failed ? 'binding_failed' : 'ovs'
+    const pairs = (spec.pairs ?? []).map((ip_address) => ({ ip_address, mac_address: mac }))
+    const facts = [
+      id,
+      idOf(spec.network),
+      mac,
+      spec.owner ?? 'compute:nova',
+      JSON.stringify([{ subnet_id: idOf(`subnet of ${spec.network}`), ip_address: address }]),
+      spec.groups.map(idOf),
+      spec.host,
+      vif,
+      JSON.stringify(pairs),
+    ]
+    return this.#edit(async (tx) => {
+      await tx.query(
+        `insert into ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
+           device_owner, fixed_ips, security_group_ids, port_security_enabled, allowed_address_pairs, binding_host,
+           binding_vnic_type, binding_profile, binding_vif_type, binding_vif_details, revision_number, created_at, updated_at)
+         values ($1, 'p', $2, '', '', $3, true, 'DOWN', '', $4, $5, $6, true, $9, $7, 'normal', '{}', $8, '{}', 1, now(), now())
+         on conflict (id) do update set fixed_ips = $5, security_group_ids = $6, binding_host = $7, binding_vif_type = $8,
+           allowed_address_pairs = $9, revision_number = ports.revision_number + 1,
+           status = case when ports.binding_host = $7 then ports.status else 'DOWN' end`,
+        facts,
+      )
+      await log(tx, 'port', id, before && imageOf(before), imageOf(spec))
+    })
+  }
+
+  dropPort(name: string, spec: PortSpec): Promise<void> {
+    return this.#edit(async (tx) => {
+      await tx.query('delete from ports where id = $1', [idOf(name)])
+      await log(tx, 'port', idOf(name), imageOf(spec), null)
+    })
+  }
+
+  /** As core does it: a change row only for what others depend on. */
+  agentReported({ host, configurations, started_at }: AgentReport): Promise<void> {
+    return this.#edit(async (tx) => {
+      const [before] = await tx.query<{ id: string; ip: string | null }>(
+        `select id, configurations->>'tunneling_ip' as ip from agents where host = $1 for update`,
+        [host],
+      )
+      const [after] = await tx.query<{ id: string; ip: string | null }>(
+        `insert into agents (id, host, agent_type, binary_name, topic, configurations, created_at, started_at, heartbeat_timestamp, revision_number)
+         values ($1, $2, 'Open vSwitch agent', 'deuteron-agent', 'N/A', $3, now(), $4, now(), 1)
+         on conflict (host, agent_type) do update set configurations = $3, started_at = $4, heartbeat_timestamp = now(), refused = null
+         returning id, configurations->>'tunneling_ip' as ip`,
+        [newId(), host, JSON.stringify(configurations), started_at],
+      )
+      if (before?.ip !== after?.ip) await log(tx, 'agent', String(after?.id), before ? { host } : null, { host })
+    })
+  }
+
+  portsRealized(host: string, ids: readonly string[], up: boolean): Promise<void> {
+    return this.#edit(async (tx) => {
+      const changed = await tx.query<{ id: string; network_id: string; groups: string[] }>(
+        `update ports set status = $3, revision_number = revision_number + 1
+         where id = any($1::uuid[]) and binding_host = $2 and status <> $3 returning id, network_id, security_group_ids as groups`,
+        [ids, host, up ? 'ACTIVE' : 'DOWN'],
+      )
+      for (const { id, network_id, groups } of changed) {
+        const image = { network_id, 'binding:host_id': host, security_groups: groups, device_owner: 'compute:nova' }
+        await log(tx, 'port', id, image, image)
+      }
+    })
+  }
+}
+
+export interface RigHost extends AsyncDisposable {
+  readonly agent: Agent
+  readonly dataplane: SimDataplane
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly database: Database
+  readonly edits: Edits
+  readonly folder: string
+  /** Starts a feed on a socket named after the server. */
+  feed(server: string): Promise<Feed>
+  urlOf(server: string): string
+  /** Starts a host's agent, enrolling it first unless `credential` is given. */
+  host(name: string, servers: readonly string[], more?: Partial<AgentOptions>): Promise<RigHost>
+  /** Waits until these agents know exactly what SQL says they must. */
+  converged(hosts: readonly { readonly name: string; readonly agent: Agent }[], feeds: readonly Feed[]): Promise<void>
+}
+
+export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
+  const stack = new AsyncDisposableStack()
+  const db = await testDatabase()
+  stack.defer(() => db.drop())
+  const client = new Client({ connectionString: db.url })
+  await client.connect()
+  await migrate(client)
+  await client.query(`insert into eras values (1, 'rig', 1)`)
+  await client.end()
+  const database = openDatabase({ url: db.url, size: 12, log: silentLogger, agentDownTime: 75 })
+  stack.defer(() => database.close())
+  const notifier = createNotifier(db.url, silentLogger)
+  stack.defer(() => notifier.close())
+  const folder = mkdtempSync(join(tmpdir(), 'deuteron-feed-'))
+  stack.defer(() => rmSync(folder, { recursive: true }))
+  const edits = new Edits(database, notifier.poke)
+  const urlOf = (server: string): string => `ws+unix:${join(folder, server)}:/agent`
+
+  const feed = async (server: string): Promise<Feed> => {
+    const reader = await createChangeReader({ database, from: null, hint: notifier.hint, log: silentLogger })
+    const made = createFeed({
+      database,
+      source: {
+        ...reader,
+        waitUntil: (xmax) => {
+          notifier.poke()
+          return reader.waitUntil(xmax)
+        },
+      },
+      effects: {
+        agentReported: (report) => edits.agentReported(report),
+        portsRealized: (host, ids, up) => edits.portsRealized(host, ids, up),
+      },
+      listen: { socket: join(folder, server) },
+      server,
+      heartbeatMs,
+      watchMs: 100,
+      log: silentLogger,
+    })
+    await made.start()
+    stack.defer(() => made.close())
+    return made
+  }
+
+  const host = async (name: string, servers: readonly string[], more: Partial<AgentOptions> = {}): Promise<RigHost> => {
+    const credential = more.credential === undefined ? (await enrol(database, name)).secret : more.credential
+    const dataplane = createSimDataplane({ autoPlug: true, tunnelingIp: `192.0.2.${name.slice(1)}` })
+    const agent = createAgent({
+      host: name,
+      agentVersion: 'test',
+      dataplane,
+      stateDir: null,
+      servers: servers.map(urlOf),
+      log: silentLogger,
+      timing: { pauseMs: [5, 30], refusedMs: [100, 100] },
+      retry: { firstMs: 5, maxMs: 40 },
+      ...more,
+      credential,
+    })
+    await agent.start()
+    let stopped: Promise<void> | null = null
+    const dispose = (): Promise<void> => (stopped ??= agent.stop())
+    stack.defer(dispose)
+    return {
+      agent,
+      dataplane: (more.dataplane as SimDataplane | undefined) ?? dataplane,
+      [Symbol.asyncDispose]: dispose,
+    }
+  }
+
+  const converged: Rig['converged'] = async (hosts, feeds) => {
+    for (const { name, agent } of hosts) {
+      let views: unknown[] = []
+      const same = async (): Promise<boolean> => {
+        const want = new Map(sorted(await (feeds[0] as Feed).recompute(name)))
+        const serving = feeds.filter((feed) => feed.hosts().includes(name))
+        views = [want, worldOf(agent), ...serving.map((feed) => new Map(sorted(feed.worldOf(name))))]
+        const { connected, inSync } = agent.status()
+        return connected && inSync && views.every((view) => isDeepStrictEqual(view, want))
+      }
+      await until(`${name} converged`, same).catch((error: unknown) => {
+        for (const view of views) assert.deepEqual(view, views[0], `${name}: SQL, then agent, then feed`)
+        throw error
+      })
+    }
+  }
+
+  return { database, edits, folder, feed, urlOf, host, converged, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+const sorted = <V>(entries: Iterable<readonly [string, V]>): [string, V][] =>
+  [...entries].map(([key, value]): [string, V] => [key, value]).toSorted(([a], [b]) => (a < b ? -1 : 1))
+
+/** What an agent knows, by key, in order. */
+export const worldOf = (agent: Agent): Map<string, unknown> =>
+  new Map(
+    sorted(
+      Object.entries(agent.world.world).flatMap(([type, table]) =>
+        [...(table as ReadonlyMap<string, unknown>)].map(([id, object]) => [`${type}/${id}`, object] as const),
+      ),
+    ),
+  )

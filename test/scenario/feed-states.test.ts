@@ -1,0 +1,150 @@
+/**
+ * Named states of a small cloud, replayed forward, reversed, shuffled, squashed and with gaps: after each, every
+ * agent knows exactly what SQL says it must, whatever way led there.
+ */
+import { after, test } from 'node:test'
+import { createRig, idOf, type PortSpec, type Rig } from './feed-rig.ts'
+
+interface State {
+  readonly name: string
+  readonly ports: Readonly<Record<string, PortSpec>>
+  /** Rule → [its group, the remote group]. */
+  readonly rules: Readonly<Record<string, readonly [string, string | null]>>
+  readonly mtu: Readonly<Record<string, number>>
+  readonly dhcp: Readonly<Record<string, boolean>>
+}
+
+const port = (network: string, host: string, address: number, groups: string[] = ['web'], more = {}): PortSpec => ({
+  network,
+  host,
+  address,
+  groups,
+  ...more,
+})
+const NONE = { ports: {}, rules: {}, mtu: {}, dhcp: {} }
+
+const STATES: readonly State[] = [
+  { name: 'nothing', ...NONE },
+  { name: 'one port', ...NONE, ports: { a: port('red', 'h1', 11) } },
+  {
+    name: 'neighbours',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), c: port('red', 'h3', 13) },
+  },
+  {
+    name: 'a remote group across networks',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14, ['db']), e: port('blue', '', 15, ['db']) },
+    rules: { 'web from db': ['web', 'db'] },
+  },
+  {
+    name: 'the member moved, the group names itself',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h3', 14, ['db', 'web'], { pairs: ['10.9.0.0/24'] }) },
+    rules: { 'web from web': ['web', 'web'], 'web from db': ['web', 'db'], 'db ssh': ['db', null] },
+  },
+  {
+    name: 'DHCP and another mtu',
+    ...NONE,
+    ports: {
+      a: port('red', 'h1', 11),
+      dhcp: port('red', '', 2, [], { owner: 'network:dhcp' }),
+      b: port('red', 'h2', 12),
+    },
+    mtu: { red: 9000 },
+    dhcp: { red: true },
+  },
+  {
+    name: 'migrated and failed',
+    ...NONE,
+    ports: {
+      a: port('red', 'h3', 11),
+      b: port('red', 'h2', 12, ['web'], { failed: true }),
+      c: port('red', 'h1', 13, []),
+    },
+  },
+  {
+    name: 'readdressed',
+    ...NONE,
+    ports: { a: port('red', 'h3', 21), b: port('red', 'h2', 22, ['db']), c: port('blue', 'h1', 23) },
+    rules: { 'db from web': ['db', 'web'] },
+  },
+]
+
+const HOSTS = ['h1', 'h2', 'h3'] as const
+
+/** Brings the database from whatever it holds to a state, one committed edit at a time. */
+async function become(rig: Rig, from: State, to: State): Promise<void> {
+  const { edits } = rig
+  for (const [name, spec] of Object.entries(from.ports)) {
+    const next = to.ports[name]
+    // A port never changes its network or address in place here: it is another port then.
+    if (!next || next.network !== spec.network || next.address !== spec.address) await edits.dropPort(name, spec)
+  }
+  for (const [name, [group]] of Object.entries(from.rules)) if (!to.rules[name]) await edits.dropRule(name, group)
+  for (const [name, [group, remote]] of Object.entries(to.rules)) await edits.rule(name, group, remote)
+  for (const network of ['red', 'blue']) {
+    if ((from.mtu[network] ?? 1450) !== (to.mtu[network] ?? 1450)) await edits.network(network, to.mtu[network] ?? 1450)
+    if (from.dhcp[network] && !to.dhcp[network]) await edits.dropSubnet(`subnet of ${network}`, network)
+    if (!from.dhcp[network] && to.dhcp[network]) await edits.subnet(`subnet of ${network}`, network)
+  }
+  for (const [name, spec] of Object.entries(to.ports)) {
+    const last = from.ports[name]
+    const kept = last && last.network === spec.network && last.address === spec.address
+    await edits.port(name, spec, kept ? last : null)
+  }
+}
+
+async function cloud() {
+  const rig = await createRig()
+  for (const network of ['red', 'blue']) await rig.edits.network(network)
+  for (const group of ['web', 'db']) await rig.edits.group(group)
+  const feed = await rig.feed('A')
+  const hosts = await Promise.all(HOSTS.map(async (name) => ({ name, ...(await rig.host(name, ['A'])) })))
+  return { rig, feed, hosts }
+}
+
+const shared = cloud()
+after(async () => (await shared).rig[Symbol.asyncDispose]())
+let now = STATES[0] as State
+
+/** Replays states; looks after each, or with `every` after each nth and the last. */
+async function replay(states: readonly State[], every = 1): Promise<void> {
+  const { rig, feed, hosts } = await shared
+  for (const [index, state] of [...states, STATES[0] as State].entries()) {
+    await become(rig, now, state)
+    now = state
+    if ((index + 1) % every === 0 || index === states.length) await rig.converged(hosts, [feed])
+  }
+}
+
+/** Deterministic, so that a failure can be repeated. */
+const shuffled = (seed: number): State[] =>
+  STATES.map((state) => ({ state, at: idOf(`${seed} ${state.name}`) }))
+    .toSorted((a, b) => (a.at < b.at ? -1 : 1))
+    .map(({ state }) => state)
+
+test('forward', () => replay(STATES))
+test('reversed', () => replay(STATES.toReversed()))
+for (const seed of [1, 2]) test(`shuffled ${seed}`, () => replay(shuffled(seed)))
+test('squashed: many states between two looks', () => replay([...STATES, ...shuffled(4), ...STATES.toReversed()], 5))
+test('each twice: the same state again changes nothing', () =>
+  replay(STATES.slice(3, 6).flatMap((state) => [state, state])))
+
+test('with gaps: an agent that was away while states passed comes back from its disk', async () => {
+  const { rig, feed, hosts } = await shared
+  for (const [index, state] of [...STATES, ...shuffled(5)].entries()) {
+    const name = HOSTS[index % 3] as string
+    const resident = hosts.find((host) => host.name === name)
+    await resident?.[Symbol.asyncDispose]()
+    const stateDir = `${rig.folder}/state-${name}`
+    {
+      await using before = await rig.host(name, ['A'], { stateDir })
+      await rig.converged([{ name, agent: before.agent }], [feed])
+    }
+    await become(rig, now, state)
+    now = state
+    await using back = await rig.host(name, ['A'], { stateDir })
+    await rig.converged([{ name, agent: back.agent }], [feed])
+  }
+})
