@@ -82,7 +82,9 @@ const openrcVariables = ({ url, password }: Access): Record<string, string> =>
 
 /** A file to `source`; variables of another cloud are taken back first, for they would win or confuse. */
 export const openrc = (access: Access): string => {
-  const lines = Object.entries(openrcVariables(access)).map(([name, value]) => `export ${name}='${value}'`)
+  const lines = Object.entries(openrcVariables(access)).map(
+    ([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'`,
+  )
   const others = 'for name in $(env | sed -n "s/^\\(OS_[A-Z0-9_]*\\)=.*/\\1/p"); do unset "$name"; done'
   return ['# Written by "deuteron up". Use: source openrc', others, 'unset name', ...lines, ''].join('\n')
 }
