@@ -24,7 +24,7 @@ import { createNotifier } from '#store/notify.ts'
 import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
-import { serveFeed } from './feed.ts'
+import { enrolmentsIn, serveFeed } from './feed.ts'
 
 type Role = 'all' | 'api' | 'feed'
 
@@ -86,13 +86,14 @@ async function serve(role: Role, url: string, stack: AsyncDisposableStack): Prom
   const model = compose(coreResources, extensions)
   const core = await assembleCore({ database, model, policy, settings: coreSettings, notifier })
   if (role !== 'api') {
-    await serveFeed({ core, notifier, settings, metrics, log: log.child({ component: 'feed' }), stack })
+    await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
     stack.defer(keepTidy(() => maintainChangeLog(database, { era: core.era, keepSeconds: settings.changeRetention })))
   }
   if (role !== 'feed') {
     const identity = identityOf(settings)
     const { maxBodySize, paginationMaxLimit: maxLimit } = settings
-    const app = createApi({ core, identity, notifier, metrics, log, maxBodySize, maxLimit })
+    const enrolments = enrolmentsIn(database)
+    const app = createApi({ core, identity, notifier, enrolments, metrics, log, maxBodySize, maxLimit })
     await app.listen({ host: settings.listenHost, port: settings.listenPort })
     stack.defer(() => app.close())
     log.info({ host: settings.listenHost, port: settings.listenPort }, 'the API is served')

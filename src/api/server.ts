@@ -11,6 +11,7 @@ import { duration, gauge, type Registry } from '#kernel/metrics.ts'
 import type { Notifier } from '#store/notify.ts'
 import { type FastifyInstance, fastify } from 'fastify'
 import { discoveryRoutes } from './discovery.ts'
+import { type Enrolments, enrolmentRoutes } from './enrolments.ts'
 import { createErrorHandler } from './errors.ts'
 import { quotaRoutes } from './quotas.ts'
 import { resourceRoutes } from './resources.ts'
@@ -24,8 +25,7 @@ export interface ApiOptions {
   readonly log: Logger
   readonly maxBodySize: number
   readonly maxLimit: number
-  /** Routes of other parts of the server, below /v2.0, behind authentication. */
-  readonly more?: (app: FastifyInstance) => void
+  readonly enrolments: Enrolments
 }
 
 export function createApi(options: ApiOptions): FastifyInstance {
@@ -60,7 +60,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   discoveryRoutes(app, core.model)
   quotaRoutes(app, core)
   watchRoute(app, core, { notifier: options.notifier, log })
-  options.more?.(app)
+  enrolmentRoutes(app, core.policy, options.enrolments)
   resourceRoutes(app, core, { maxLimit: options.maxLimit })
   refuseTheRest(app)
   return app

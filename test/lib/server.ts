@@ -2,6 +2,7 @@
  * The API in this process, on a throw-away database, put together as bin/server.ts does it: for tests that speak HTTP.
  * The database is a copy of a template that is migrated once per cluster, so that a server costs well under a second.
  */
+import { enrolmentsIn } from '../../bin/feed.ts'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -97,7 +98,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const model = compose(coreResources, extensions)
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   const identity = options.identity === 'builtin' ? builtin(stack, url, log) : createNone()
-  const app = createApi({ core, identity, notifier, metrics: createRegistry(), log, maxBodySize, maxLimit })
+  const app = createApi({ enrolments: enrolmentsIn(database), core, identity, notifier, metrics: createRegistry(), log, maxBodySize, maxLimit })
   await app.listen({ host: '127.0.0.1', port })
   stack.defer(() => app.close())
   const close = (): Promise<void> => stack.disposeAsync()
