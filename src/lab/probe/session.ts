@@ -13,6 +13,8 @@ const PORT = 9001
 const ENDPOINT = fileURLToPath(new URL('./endpoint.ts', import.meta.url))
 /** What is still under way when sending stops has this long to arrive, ms. */
 const GRACE = 400
+/** After the last action traffic goes on for so long, ms: what an agent does late shows too. */
+const SETTLE = 2_000
 
 export interface ProbeVm {
   readonly name: string
@@ -43,7 +45,7 @@ interface Endpoint {
 export interface ProbeSession extends AsyncDisposable {
   /**
    * Sends for at least `seconds`; `during`, if given, begins after a fifth of them and the window lasts until it is
-   * done and a second has passed; it is told the milliseconds since the first packet when it asks. Rejects when a flow cannot start (no TCP connection) or when `during` fails.
+   * done and two seconds have passed; it is told the milliseconds since the first packet when it asks. Rejects when a flow cannot start (no TCP connection) or when `during` fails.
    */
   window(seconds: number, during?: (sinceStart: () => number) => Promise<void>): Promise<WindowResult>
 }
@@ -160,7 +162,7 @@ export const openProbe = async (
         if (!during) return
         await sleep(seconds * 200)
         await during(() => performance.now() - from).catch((error: unknown) => (failure = error))
-        await sleep(1_000)
+        await sleep(SETTLE)
       }
       await Promise.all([sleep(seconds * 1000), acting()])
       const lasted = (performance.now() - from) / 1000
