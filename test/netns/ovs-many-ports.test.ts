@@ -31,13 +31,12 @@ describe('many ports', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => 
   const { world, put, keys } = createWorld()
   let host: Host
 
-  const plug = (first: number, last: number): Promise<string> =>
-    host.ovs.vsctl(
-      ...Array.from({ length: last - first + 1 }, (_, i) => port(first + i)).flatMap(({ id }) => [
-        ...['--', 'add-port', 'br-int', `p${id.slice(0, 8)}`, '--', 'set', 'interface', `p${id.slice(0, 8)}`],
-        ...['type=internal', `external_ids:iface-id=${id}`],
-      ]),
-    )
+  const plugOne = ({ id }: PortObject): string =>
+    `-- add-port br-int p${id.slice(0, 8)} -- set interface p${id.slice(0, 8)} type=internal external_ids:iface-id=${id}`
+  const plug = (first: number, last: number): Promise<string> => {
+    const ports = Array.from({ length: last - first + 1 }, (_, i) => port(first + i))
+    return host.ovs.vsctl(...ports.flatMap((it) => plugOne(it).split(' ')))
+  }
 
   before(async () => {
     host = await lab.host('h1')

@@ -1,7 +1,6 @@
 /** Packets on one host: what a port may send and receive, proven by sending it. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { keyOf } from '#wire/objects.ts'
 import { ovsMissing } from '../lib/ovs.ts'
 import {
   allow,
@@ -154,6 +153,25 @@ describe('one host', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {
     await apply(put('port', portNumber(1)))
   })
 
+  test('a tagged frame of a VM goes nowhere', async () => {
+    const tagged = `/usr/bin/python3 -c "
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0))
+mac = bytes.fromhex('020000000001'); tag = bytes.fromhex('81000064') if TAG else b''
+s.send(b'\\xff' * 6 + mac + tag + bytes.fromhex('0806000108000604000102000000000' + '10a000001' + '0' * 12 + '0a000001'))
+"`
+    const arrived = async (tag: 0 | 1): Promise<number> => {
+      const capture = vm(2).sh(
+        `timeout 2 tcpdump -l -c 1 -ni eth0 'ether src 02:00:00:00:00:01 and (arp or vlan)' 2>/dev/null || true`,
+      )
+      await pause(1000)
+      await vm(1).sh(tagged.replace('TAG', String(tag)))
+      return (await capture).trim().length
+    }
+    assert.ok((await arrived(0)) > 0, 'the same frame without a tag floods')
+    assert.equal(await arrived(1), 0)
+  })
+
   test('without port security a port may send as anyone and hears what is not for it', async () => {
     await vm(2).sh('ip neigh flush dev eth0')
     await apply(put('port', portNumber(1, { port_security_enabled: false, security_groups: [] })))
@@ -189,7 +207,8 @@ describe('one host', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {
     )
     assert.equal(report?.state, 'pending')
     assert.ok(!(await vm(1).ping('10.0.0.2')))
-    await apply(put('security_group', group('later', everythingOut)), keyOf('port', portNumber(1).id))
+    await apply(put('security_group', group('later', everythingOut)))
+    assert.equal(host.stateOf(portNumber(1).id)?.state, 'done', 'reported though only the group was asked for')
     assert.ok(await vm(1).ping('10.0.0.2'))
     await apply(put('port', portNumber(1)), drop('security_group', 'later'))
   })

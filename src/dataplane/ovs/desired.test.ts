@@ -86,7 +86,7 @@ const opened = () => {
   }
   const put = (key: WireKey, object: Parameters<typeof edit>[1]['object']) => {
     edit(world, { key, object })
-    return desired.change({ world, local, relations, numbers, self: 'h1' }, relations.update(world, key))
+    return desired.change({ world, local, relations, numbers, self: 'h1' }, relations.update(world, key)).slots
   }
   put('network/n1', {
     id: 'n1',

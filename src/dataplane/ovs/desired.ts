@@ -18,12 +18,19 @@ export type SlotOf = (flow: Flow) => Slot
 export interface Desired {
   /** The flow wanted in each slot. */
   readonly flows: ReadonlyMap<Slot, Flow>
-  /** Compiles again what read one of `facts` (names as in relations.ts and view.ts); answers the slots it touched. */
-  change(sources: Sources, facts: Iterable<string>): ReadonlySet<Slot>
+  /** Compiles again what read one of `facts` (names as in relations.ts and view.ts). */
+  change(sources: Sources, facts: Iterable<string>): Changed
   /** The slots `unit` has a part in. */
   slotsOf(unit: Unit): readonly Slot[]
   /** The units that want what stands in `slot`. */
   unitsOf(slot: Slot): readonly Unit[]
+}
+
+export interface Changed {
+  /** Units that were compiled again. */
+  readonly units: ReadonlySet<Unit>
+  /** Slots in which something else is wanted now. */
+  readonly slots: ReadonlySet<Slot>
 }
 
 export const BASE: Unit = 'base'
@@ -76,7 +83,7 @@ export function createDesired(slotOf: SlotOf, version: number): Desired {
       const touched = new Set<Slot>()
       for (const unit of units) recompile(unit, sources, touched)
       for (const slot of touched) settle(slot)
-      return touched
+      return { units, slots: touched }
     },
     slotsOf: (unit) => slots.get(unit) ?? [],
     unitsOf: (slot) => [...(wanted.get(slot)?.keys() ?? [])],

@@ -51,6 +51,8 @@ export class Engine {
   /** All that is ours and unwanted has been removed since the world came in sync. */
   #swept = false
   #databaseChanged = true
+  /** What stood in the way in the switch database last; each is logged once. */
+  #conflicts: readonly string[] = []
   /** Counts connections to the bridge. */
   #connection = 0
 
@@ -69,11 +71,10 @@ export class Engine {
       if (facts.some((key) => key.startsWith('network/'))) this.#databaseChanged = true
       const changed = facts.flatMap((key) => this.#relations.update(world, key))
       await this.#ensureSwitch()
-      const [slots, local] = this.#compile(this.#started ? changed : [BASE, ...changed])
+      const { slots, concerned } = this.#compile(this.#started ? changed : [BASE, ...changed])
       this.#started = true
       await Promise.all([this.#settle(slots), this.#options.dhcp.reconcile(world, inSync)])
-      // What was plugged meanwhile has just been realized too.
-      return this.#report(new Set([...keys, ...concernedBy(local, this.#view())]))
+      return this.#report(new Set([...keys, ...concerned]))
     })
   }
 
@@ -83,13 +84,12 @@ export class Engine {
     this.#databaseChanged = true
     void this.#look('look at the switch database', async () => {
       const put = await this.#ensureSwitch()
-      const [slots, local] = this.#compile([])
+      const { slots, concerned } = this.#compile([])
       await this.#settle(slots)
-      const plugged = concernedBy(local, this.#view())
-      if (put.length === 0) return this.#report(plugged)
+      if (put.length === 0) return this.#report(concerned)
       await this.#options.dhcp.reconcile(this.#world, this.#inSync)
       const message = `put back on the switch: ${put.join(', ')}`
-      const keys = new Set([...plugged, ...servedBy(put, this.#view())])
+      const keys = new Set([...concerned, ...servedBy(put, this.#view())])
       return this.#report(keys).map((it) => repaired(it, message))
     })
   }
@@ -118,11 +118,11 @@ export class Engine {
   readBack(): Promise<void> {
     return this.#look('read the flows back', async () => {
       this.#seen = null
-      const [slots, local] = this.#compile([])
+      const { slots, concerned } = this.#compile([])
       const plan = await this.#settle(slots)
       this.#prune()
       const repairs = this.#repaired(plan)
-      return repairs.length > 0 ? repairs : this.#report(concernedBy(local, this.#view()))
+      return repairs.length > 0 ? repairs : this.#report(concerned)
     })
   }
 
@@ -148,7 +148,8 @@ export class Engine {
     this.#databaseChanged = false
     try {
       const { touched, conflicts } = await this.#options.switch.ensure(want, this.#inSync)
-      for (const conflict of conflicts) this.#options.log.warn(conflict)
+      for (const conflict of conflicts) if (!this.#conflicts.includes(conflict)) this.#options.log.warn(conflict)
+      this.#conflicts = conflicts
       if (touched.length > 0) this.#options.log.info({ touched }, 'wrote to the switch database')
       return touched
     } catch (error) {
@@ -157,14 +158,18 @@ export class Engine {
     }
   }
 
-  /** Compiles what read these facts or a port number that changed; answers touched slots and changed numbers. */
-  #compile(facts: readonly string[]): [ReadonlySet<Slot>, readonly string[]] {
+  /**
+   * Compiles what read these facts or a port number that changed. `concerned`: the objects whose state may have changed
+   * with that, whoever asked: a port waits for its group, and is realized when the group comes.
+   */
+  #compile(facts: readonly string[]): { slots: ReadonlySet<Slot>; concerned: ReadonlySet<WireKey> } {
     const now = this.#options.switch.local()
     const localFacts = localChanges(this.#local, now)
     this.#local = now
-    const slots = this.#desired.change(this.#sources(), [...facts, ...localFacts])
+    const { slots, units } = this.#desired.change(this.#sources(), [...facts, ...localFacts])
     this.#options.numbers.flush()
-    return [slots, localFacts]
+    const compiled = [...units].filter((unit) => unit !== 'base')
+    return { slots, concerned: new Set([...compiled, ...concernedBy(localFacts, this.#view())]) }
   }
 
   /** The cookie says it, unless somebody changed the actions and left the cookie. */

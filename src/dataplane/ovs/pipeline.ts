@@ -95,3 +95,5 @@ export const is = (field: string, value: number): string => `${field}=${hex(valu
 export const hex = (value: number): string => `0x${value.toString(16)}`
 
 export const MULTICAST = 'dl_dst=01:00:00:00:00:00/01:00:00:00:00:00'
+/** No VLAN tag at all. */
+export const UNTAGGED = 'vlan_tci=0x0000/0x1fff'

@@ -1,6 +1,6 @@
 /** A network on this host: what comes in from its segment, its DHCP server, its flood lists, the way out. */
 import type { NetworkObject, SegmentObject } from '#wire/objects.ts'
-import { is, jump, ORIGIN, REG, type Rule, rule, set, TABLE } from '../pipeline.ts'
+import { is, jump, ORIGIN, REG, type Rule, rule, set, TABLE, UNTAGGED } from '../pipeline.ts'
 import type { View } from '../view.ts'
 import { parseIp } from '#kernel/ip.ts'
 import { arpAnswer } from './arp.ts'
@@ -59,7 +59,7 @@ function arrive(carrier: Carrier, key: number): Rule[] {
       return [rule(TABLE.admit, 90, [`in_port=${carrier.ofport}`, is('tun_id', carrier.vni)], enter(ORIGIN.tunnel))]
     case 'provider':
       return carrier.vlan === null
-        ? [rule(TABLE.admit, 80, [`in_port=${carrier.ofport}`, 'vlan_tci=0x0000/0x1fff'], enter(ORIGIN.provider))]
+        ? [rule(TABLE.admit, 80, [`in_port=${carrier.ofport}`, UNTAGGED], enter(ORIGIN.provider))]
         : [
             rule(
               TABLE.admit,

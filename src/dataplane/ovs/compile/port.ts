@@ -5,7 +5,7 @@
  * tables' defaults drop what it sends and what is sent to it.
  */
 import type { PortObject } from '#wire/objects.ts'
-import { is, jump, MULTICAST, ORIGIN, REG, type Rule, rule, set, TABLE, VERDICT } from '../pipeline.ts'
+import { is, jump, MULTICAST, ORIGIN, REG, type Rule, rule, set, TABLE, UNTAGGED, VERDICT } from '../pipeline.ts'
 import type { GroupShape } from '../relations.ts'
 import type { View } from '../view.ts'
 import { covers, macsOf, prefixMatch, type Sender, sendersOf } from './addresses.ts'
@@ -55,11 +55,12 @@ export function compilePort(id: string, view: View): Rule[] {
   ]
 }
 
+/** Untagged frames only: a tag of a VM's own must not become a VLAN of the underlay. */
 const admit = (port: PortObject, ofport: number, key: number, network: number, stateful: boolean): Rule[] => [
   rule(
     TABLE.admit,
     100,
-    [`in_port=${ofport}`],
+    [`in_port=${ofport}`, UNTAGGED],
     [
       set(REG.network, network),
       set(REG.from, key),
