@@ -9,7 +9,7 @@ import pg from 'pg'
 const { settings } = loadSettings('server', process.argv.slice(2), process.env)
 const log = createLogger('stub', 'info')
 const fault = process.env['DEUTERON_TEST_FAULT']
-if (fault) {
+if (fault && fault !== 'deaf') {
   log.fatal(fault)
   process.exit(3)
 }
@@ -28,9 +28,12 @@ const answer = async (method: string | undefined): Promise<string> => {
   return JSON.stringify({ rows: rows[0]?.n, uid: process.getuid?.() })
 }
 createServer((request, response) => {
+  if (request.method === 'DELETE') process.exit(4)
   answer(request.method).then(
     (text) => response.end(text),
     (error: unknown) => response.writeHead(503).end(String(error)),
   )
 }).listen(settings.listenPort, settings.listenHost)
-process.on('SIGTERM', () => process.exit(0))
+process.on('SIGTERM', () => {
+  if (fault !== 'deaf') process.exit(0)
+})

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, processesIn, until } from '#launch/processes.ts'
 import { freePort, installation, pidIn } from '../lib/installation.ts'
+import { testDatabase } from '../lib/postgres.ts'
 
 const STUB = join(import.meta.dirname, 'launch-stub-server.ts')
 const root = process.getuid?.() === 0
@@ -183,6 +184,44 @@ test('a server that does not start: its last words, and PostgreSQL is stopped', 
   assert.equal(code, 1)
   assert.match(stderr, /deuteron: The server did not start \(3\): the moon is full\n$/)
   assert.deepEqual(processesIn(join(data, 'postgres'), 'postgres'), [])
+})
+
+test('a server that dies later: up says so, stops PostgreSQL and fails', limit, async (t) => {
+  const { start, data } = installation(t, STUB)
+  const port = await freePort()
+  const up = start(['up', '--port', String(port), '--data', data])
+  await up.says(/^ready /m)
+  await fetch(`http://127.0.0.1:${port}/`, { method: 'DELETE' }).catch(() => undefined)
+  assert.equal(await up.ended, 1)
+  assert.match(up.stderr(), /deuteron: The server ended by itself \(4\).*; its log is \S+\/server\.log\.\n$/)
+  assert.deepEqual(processesIn(join(data, 'postgres'), 'postgres'), [])
+})
+
+test('a second Ctrl-C ends a server that does not listen to the first', limit, async (t) => {
+  const { start, data } = installation(t, STUB)
+  const port = await freePort()
+  const up = start(['up', '--port', String(port), '--data', data], { env: { DEUTERON_TEST_FAULT: 'deaf' } })
+  await up.says(/^ready /m)
+  const server = pidIn(join(data, 'server.pid'))
+  up.child.kill('SIGINT')
+  await sleep(300)
+  assert.equal(isAlive(server), true)
+  up.child.kill('SIGINT')
+  assert.equal(await Promise.race([up.ended, sleep(5000, 'late')]), 0)
+  assert.equal(isAlive(server), false)
+  assert.deepEqual(processesIn(join(data, 'postgres'), 'postgres'), [])
+})
+
+test('--database uses that PostgreSQL and makes none', limit, async (t) => {
+  const { start, data } = installation(t, STUB)
+  await using database = await testDatabase()
+  const port = await freePort()
+  const up = start(['up', '--port', String(port), '--data', data, '--database', database.url, '--identity', 'none'])
+  await up.says(/^ready /m)
+  assert.equal((await call(port, 'POST')).rows, 1)
+  assert.equal(existsSync(join(data, 'postgres')), false)
+  up.child.kill('SIGTERM')
+  assert.equal(await up.ended, 0)
 })
 
 test('--identity none writes an openrc without a password', limit, async (t) => {
