@@ -3,6 +3,7 @@
  * agent knows exactly what SQL says it must, whatever way led there.
  */
 import { after, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { createRig, idOf, type PortSpec, type Rig } from './feed-rig.ts'
 
 interface State {
@@ -21,6 +22,8 @@ const port = (network: string, host: string, address: number, groups: string[] =
   groups,
   ...more,
 })
+/** Ports live on it, and no agent runs there. */
+const ABSENT = 'h4'
 const NONE = { ports: {}, rules: {}, mtu: {}, dhcp: {} }
 
 const STATES: readonly State[] = [
@@ -29,7 +32,7 @@ const STATES: readonly State[] = [
   {
     name: 'neighbours',
     ...NONE,
-    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), c: port('red', 'h3', 13) },
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), c: port('red', 'h3', 13), f: port('red', ABSENT, 16) },
   },
   {
     name: 'a remote group across networks',
@@ -53,6 +56,28 @@ const STATES: readonly State[] = [
     },
     mtu: { red: 9000 },
     dhcp: { red: true },
+  },
+  {
+    name: 'the DHCP port elsewhere, and nothing else',
+    ...NONE,
+    ports: {
+      a: port('red', 'h1', 11),
+      dhcp: port('red', '', 3, [], { owner: 'network:dhcp' }),
+      b: port('red', 'h2', 12),
+    },
+    mtu: { red: 9000 },
+    dhcp: { red: true },
+  },
+  {
+    name: 'two in different groups',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14, ['db']) },
+  },
+  {
+    name: 'a rule joins them, and nothing else',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14, ['db']) },
+    rules: { 'web from db': ['web', 'db'] },
   },
   {
     name: 'migrated and failed',
@@ -90,6 +115,7 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
   }
   for (const [name, spec] of Object.entries(to.ports)) {
     const last = from.ports[name]
+    if (isDeepStrictEqual(last, spec)) continue
     const kept = last && last.network === spec.network && last.address === spec.address
     await edits.port(name, spec, kept ? last : null)
   }
