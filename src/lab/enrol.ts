@@ -1,17 +1,18 @@
 /** Letting a host in: its credential from the server, and hearing that its agent has reported. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { rename, writeFile } from 'node:fs/promises'
 import { credentialFile } from './agents.ts'
 import type { Api } from './api.ts'
-import { run } from './exec.ts'
-import { REPOSITORY } from './repository.ts'
 import type { Lab } from './state.ts'
 
-/** Writes the host's credential file unless it exists. */
-export const enrol = async (lab: Lab, host: string): Promise<void> => {
+/** Asks the server for the host's credential and writes it to its file, unless that exists. */
+export const enrol = async (lab: Lab, api: Api, host: string): Promise<void> => {
   const file = credentialFile(lab, host)
   if (existsSync(file)) return
-  await run([join(REPOSITORY, 'deuteron'), 'agent', 'enrol', host, `--data=${lab.paths.server}`, `--out=${file}`])
+  const { enrolment } = await api.call('POST', 'agents/enrolments', { enrolment: { host } })
+  const beside = `${file}.new`
+  await writeFile(beside, `${(enrolment as { secret: string }).secret}\n`, { mode: 0o600 })
+  await rename(beside, file)
 }
 
 interface AgentRow {

@@ -86,7 +86,7 @@ const bringUpAgents = async (lab: Lab): Promise<void> => {
   const api = await labApi(lab)
   await Promise.all(
     hostNames(lab).map(async (host) => {
-      await enrol(lab, host)
+      await enrol(lab, api, host)
       const since = Date.now()
       const { agent } = await readHost(lab.paths, host)
       if ((await startAgent(lab, host)).agent?.pid === agent?.pid) return

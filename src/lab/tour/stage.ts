@@ -20,6 +20,8 @@ export interface Stage {
   step<T>(label: string, work: () => Promise<T>, after?: (result: T) => string): Promise<T>
   /** Runs a check; what it throws counts as "does not hold". The tour goes on either way. */
   prove(claim: string, check: () => Promise<{ holds: boolean; seen: string }>): Promise<boolean>
+  /** The story cannot go on: noted as something that does not hold. */
+  breakOff(error: unknown): void
   /** Prints the closing table and answers whether everything held. */
   close(): boolean
 }
@@ -82,6 +84,11 @@ export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): St
       proofs.push({ claim, ...result })
       line(result.holds ? style.good('✓') : style.bad('✗'), `${claim}: ${result.seen}`, since)
       return result.holds
+    },
+    breakOff(error) {
+      const seen = error instanceof Error ? error.message : String(error)
+      proofs.push({ claim: 'the tour comes to its end', seen, holds: false })
+      line(style.bad('✗'), seen, performance.now())
     },
     close: () => {
       out.write(`\n${closing(proofs, style)}\n`)

@@ -20,14 +20,14 @@ export const STEPS = 24
 export const playTour = async (lab: Lab, stage: Stage): Promise<boolean> => {
   const api = await labApi(lab)
   await clearTour(lab, api)
-  const ports = await commandLine(lab, stage)
-  await portsAreDown(api, stage, ports)
-  const scene = { lab, api, stage, vms: await plugging(lab, api, stage, ports) }
-  await reachability(scene)
-  await isolation(scene)
-  await securityGroups(scene)
-  await selfRepair(scene)
-  await restarts(scene)
+  try {
+    const ports = await commandLine(lab, stage)
+    await portsAreDown(api, stage, ports)
+    const scene = { lab, api, stage, vms: await plugging(lab, api, stage, ports) }
+    for (const act of [reachability, isolation, securityGroups, selfRepair, restarts]) await act(scene)
+  } catch (error) {
+    stage.breakOff(error)
+  }
   return stage.close()
 }
 
