@@ -40,7 +40,7 @@ export async function changeQuota(
   given: Readonly<Record<string, unknown>>,
 ): Promise<Limits> {
   const { tenant_id: _, project_id: __, ...limits } = given
-  const unknown = Object.keys(limits).filter((name) => !(name in core.settings.quotas))
+  const unknown = Object.keys(limits).filter((name) => !Object.hasOwn(core.settings.quotas, name))
   if (unknown.length > 0)
     throw new ApiError('HTTPBadRequest', { reason: `Unrecognized attribute(s) '${unknown.join(', ')}'` })
   const parsed = Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, parseLimit(name, value)]))

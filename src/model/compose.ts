@@ -98,7 +98,8 @@ const duplicates = (names: readonly string[], what: string): string[] =>
   )
 
 function extend(resource: Resource, extensions: readonly Extension[], problems: string[]): ComposedResource {
-  const attributes: Record<string, Attribute> = {}
+  // Without a prototype: `constructor` is no attribute.
+  const attributes: Record<string, Attribute> = Object.create(null)
   const add = (name: string, attribute: Attribute, by: string): void => {
     if (name in attributes) problems.push(`${resource.name}.${name} is defined twice, the second time by ${by}`)
     const column = attribute.column === '' ? name.replaceAll(/[:-]/g, '_') : attribute.column
