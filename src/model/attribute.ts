@@ -141,17 +141,20 @@ export const parseFlag = (value: unknown): boolean => {
 export const flag = (options: Options<boolean> = {}): Attribute<boolean> =>
   attribute({ schema: { type: 'boolean' }, pg: 'boolean', parse: parseFlag }, options)
 
-/** An integer in [min, max]; decimal strings are accepted as Neutron does. */
-export const whole = (options: Options<number> & { min?: number; max?: number } = {}): Attribute<number> => {
-  const { min = -(2 ** 31), max = 2 ** 31 - 1 } = options
+/** An integer in [min, max], or one of a closed list; decimal strings are accepted as Neutron does. */
+export const whole = (
+  options: Options<number> & { min?: number; max?: number; of?: readonly number[] } = {},
+): Attribute<number> => {
+  const { min = -(2 ** 31), max = 2 ** 31 - 1, of } = options
   return attribute(
     {
-      schema: { type: 'integer', minimum: min, maximum: max },
+      schema: of ? { type: 'integer', enum: of } : { type: 'integer', minimum: min, maximum: max },
       pg: 'bigint',
       parse: (value) => {
         const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value
         if (typeof number !== 'number' || !Number.isInteger(number))
           throw new Reject(`${quote(value)} is not an integer`)
+        if (of && !of.includes(number)) throw new Reject(`'${number}' is not in [${of.join(', ')}]`)
         if (number < min)
           throw new Reject(
             min === 0

@@ -45,7 +45,7 @@ const attributes = {
   ...identity,
   name: text({ set: 'always', default: '', filter: true, sort: true }),
   network_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
-  ip_version: whole({ set: 'create', min: 4, max: 6, filter: true, sort: true }),
+  ip_version: whole({ set: 'create', required: true, of: [4, 6], filter: true, sort: true }),
   cidr: cidr({ set: 'create', filter: true, sort: true }),
   gateway_ip: optional(address({ set: 'always', filter: true, sort: true }), {}),
   allocation_pools: list(pool, { set: 'always' }),
