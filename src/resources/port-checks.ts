@@ -6,13 +6,20 @@ interface Guarded {
   readonly mac_address: string
   readonly port_security_enabled: boolean
   readonly security_groups: readonly string[]
-  readonly fixed_ips: readonly unknown[]
+  readonly fixed_ips: readonly { readonly ip_address?: string }[]
   readonly allowed_address_pairs: readonly { readonly ip_address?: string; readonly mac_address?: string }[]
 }
 
 export function checkPort({ after, given }: Write<Guarded>, limits: Limits): ApiError[] {
   const wanted = after as Guarded
-  return [...checkPairs(wanted, limits), ...checkSecurity(wanted, given)]
+  return [...checkFixedIps(wanted), ...checkPairs(wanted, limits), ...checkSecurity(wanted, given)]
+}
+
+function checkFixedIps({ fixed_ips = [] }: Guarded): ApiError[] {
+  const addresses = fixed_ips.flatMap(({ ip_address }) => ip_address ?? [])
+  const twice = addresses.find((one, index) => addresses.indexOf(one) !== index)
+  const reason = `Invalid input for fixed_ips. Reason: Duplicate IP address '${twice}'.`
+  return twice === undefined ? [] : [new ApiError('HTTPBadRequest', { reason })]
 }
 
 function checkPairs(
