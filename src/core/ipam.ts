@@ -3,7 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { contains, eui64, formatIp, parseIp, parsePrefix, type Prefix, rangeOf } from '#kernel/ip.ts'
 import type { AddressOwner, AddressRequest, Context, FixedIp } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
-import { giveBack, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
+import { giveBack, holdPools, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 
 interface SubnetFacts {
@@ -44,15 +44,18 @@ export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
     const subnets = await factsOf(owner.network_id)
     const taken = requests ? await takeRequested(tx, owner, subnets, requests) : await takeAny(tx, owner, subnets)
     await record(owner.port_id, taken)
+    await claimReturned(tx, taken)
     return taken.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))
   }
 
   const release: Ipam['release'] = async (portId, held) => {
     if (held.length === 0) return
+    const subnetIds = held.map((one) => one.subnet_id)
     const gone = await tx.query<{ subnet_id: string; ip_address: string; from_pool: boolean }>(
       `delete from ip_allocations a using unnest($2::uuid[], $3::inet[]) as x(s, i)
-        where a.port_id = $1 and a.subnet_id = x.s and a.ip_address = x.i returning a.subnet_id, host(a.ip_address) as ip_address, a.from_pool`,
-      [portId, held.map((one) => one.subnet_id), held.map((one) => one.ip_address)],
+        where a.port_id = $1 and a.subnet_id = x.s and a.ip_address = x.i and ${holdPools('$4::text[]')}
+        returning a.subnet_id, host(a.ip_address) as ip_address, a.from_pool`,
+      [portId, subnetIds, held.map((one) => one.ip_address), subnetIds.map(poolOf)],
     )
     for (const subnetId of new Set(gone.map((one) => one.subnet_id))) {
       const mine = gone.filter((one) => one.subnet_id === subnetId && one.from_pool)
@@ -82,7 +85,8 @@ const namesAgain = (request: AddressRequest, held: FixedIp): boolean =>
 
 /** Without wishes: one IPv4 address, one IPv6 address, and one in every subnet with automatic addresses. */
 async function takeAny(tx: Transaction, owner: AddressOwner, subnets: readonly SubnetFacts[]): Promise<Taken[]> {
-  const taken = subnets.filter((one) => one.automatic).map((one) => automatic(owner, one))
+  const taken: Taken[] = []
+  for (const one of subnets.filter((subnet) => subnet.automatic)) taken.push(await takeAutomatic(tx, owner, one))
   for (const version of [4, 6] as const) {
     const candidates = subnets.filter((one) => !one.automatic && one.block.version === version)
     if (candidates.length > 0) taken.push(await takeFromAny(tx, owner, candidates))
@@ -103,11 +107,11 @@ async function takeFromAny(tx: Transaction, owner: AddressOwner, candidates: rea
   )
 }
 
-const automatic = (owner: AddressOwner, { id, block }: SubnetFacts): Taken => ({
-  subnet_id: id,
-  ip_address: formatIp(eui64(block, owner.mac_address)),
-  fromPool: false,
-})
+/** An address that nobody chooses is taken from the pool like any other: free or held, never both. */
+async function takeAutomatic(tx: Transaction, owner: AddressOwner, { id, block }: SubnetFacts): Promise<Taken> {
+  const ip = eui64(block, owner.mac_address)
+  return { subnet_id: id, ip_address: formatIp(ip), fromPool: await takeNumber(tx, poolOf(id), ip.value) }
+}
 
 async function takeRequested(
   tx: Transaction,
@@ -119,7 +123,7 @@ async function takeRequested(
   for (const request of requests) {
     const subnet = chooseSubnet(owner, subnets, request)
     if (request.ip_address !== undefined) taken.push(await takeExactly(tx, owner, subnet, request.ip_address))
-    else taken.push(subnet.automatic ? automatic(owner, subnet) : await takeFromAny(tx, owner, [subnet]))
+    else taken.push(await (subnet.automatic ? takeAutomatic(tx, owner, subnet) : takeFromAny(tx, owner, [subnet])))
   }
   return taken
 }
@@ -161,7 +165,23 @@ async function takeExactly(
   return { subnet_id: id, ip_address: text, fromPool: await takeNumber(tx, poolOf(id), ip.value) }
 }
 
-/** The free ranges become `pools` minus what is held; ranges go first, so that whoever is taking from them ends before we look. */
+/**
+ * An address asked for by name may have been given back while the insert waited for its former holder to go: it is
+ * then held and free at once, so it is taken now. Nobody else can have drawn it: their insert would wait for ours.
+ */
+async function claimReturned(tx: Transaction, taken: readonly Taken[]): Promise<void> {
+  for (const { subnet_id, ip_address, fromPool } of taken) {
+    if (fromPool) continue
+    const number = parseIp(ip_address)?.value as bigint
+    if (await takeNumber(tx, poolOf(subnet_id), number))
+      await tx.query('update ip_allocations set from_pool = true where subnet_id = $1 and ip_address = $2', [
+        subnet_id,
+        ip_address,
+      ])
+  }
+}
+
+/** The free ranges become `pools` minus what is held, while nobody takes or gives back. */
 async function setPools(
   tx: Transaction,
   subnetId: string,
@@ -172,13 +192,13 @@ async function setPools(
     first: parseIp(start)?.value as bigint,
     last: parseIp(end)?.value as bigint,
   }))
-  await setRanges(tx, pool, [], [])
+  await lockPool(tx, pool)
   const held = await tx.query<{ ip_address: string }>(
     'select host(ip_address) as ip_address from ip_allocations where subnet_id = $1',
     [subnetId],
   )
   const numbers = held.map((one) => parseIp(one.ip_address)?.value as bigint)
-  if (ranges.length > 0) await setRanges(tx, pool, ranges, numbers)
+  await setRanges(tx, pool, ranges, numbers)
   if (held.length === 0) return
   const inside = held.filter((_, index) =>
     ranges.some(({ first, last }) => first <= (numbers[index] as bigint) && (numbers[index] as bigint) <= last),

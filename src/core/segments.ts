@@ -2,7 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { newId } from '#kernel/ids.ts'
 import type { Context, Segment, SegmentSpec } from '#model/context.ts'
-import { giveBack, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
+import { giveBack, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { TypeDriver } from './contracts.ts'
 
@@ -125,7 +125,7 @@ export async function seedPools(tx: Transaction, { drivers }: SegmentSettings): 
         [pool, source],
       )
       if (fresh.length === 0) continue
-      await setRanges(tx, pool, [], [])
+      await lockPool(tx, pool)
       const held = await tx.query<{ id: number }>(
         `select segmentation_id as id from network_segments where network_type = $1 and segmentation_id is not null
           and ($2 = '' or physical_network = $2)`,

@@ -2,6 +2,9 @@
  * Numbers that are free: addresses of a subnet, VNIs, VLAN ids. A pool is a set of inclusive ranges; taking a number
  * shrinks one of them, so the cost is the same when 1 % is taken and when 99 % is. Writers take from different ranges
  * side by side (SKIP LOCKED) and wait for each other only when every range left is locked.
+ *
+ * READ COMMITTED has a trap here: a statement that waited for a row sees that row as it is now, and everything else as
+ * it was when the statement began. So whatever decides on "nothing there" looks again in a statement of its own.
  */
 import type { Transaction } from './transaction.ts'
 
@@ -15,8 +18,23 @@ const PARTS = 64n
 /** Not cut below this size. */
 const SMALLEST = 16n
 
+/**
+ * Whoever takes from a pool or gives back holds it, side by side with others; whoever makes it anew waits for them and
+ * keeps them out (`lockPool`). As a condition in the statement itself it costs no statement of its own; it is evaluated
+ * once, before any row.
+ */
+const HOLD = `(select pg_advisory_xact_lock_shared(hashtextextended($1, 0)) is not null)`
+
+/** Holds the pools of these names (SQL for a text array) without touching them, as a condition in another statement. */
+export const holdPools = (names: string): string =>
+  `(select count(pg_advisory_xact_lock_shared(hashtextextended(p, 0))) >= 0 from unnest(${names}) p)`
+
+/** Before a pool is made anew: nobody is taking from it or giving back until this transaction ends. */
+export const lockPool = (tx: Transaction, pool: string): Promise<unknown> =>
+  tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [pool])
+
 const TAKE = (skip: string): string => `with chosen as (
-    select pool, seq, first, last from free_ranges where pool = $1 order by seq limit 1 for update ${skip}),
+    select pool, seq, first, last from free_ranges where pool = $1 and ${HOLD} order by seq limit 1 for update ${skip}),
   shrunk as (
     update free_ranges f set first = c.first + $2 from chosen c where f.pool = c.pool and f.seq = c.seq and c.first + $2 <= c.last),
   used_up as (
@@ -42,32 +60,42 @@ async function anyLeft(tx: Transaction, pool: string): Promise<boolean> {
   return (await tx.query('select 1 from free_ranges where pool = $1 limit 1', [pool])).length > 0
 }
 
+/** The range that could hold $2: the last that begins at or before it. One step in the index, however many there are. */
+const NEAREST = `(select seq from free_ranges where pool = $1 and first <= $2::numeric order by first desc limit 1)`
+
+const TAKE_ONE = `with chosen as (
+    select pool, seq, first, last from free_ranges where pool = $1 and seq = ${NEAREST}
+    and first <= $2::numeric and last >= $2::numeric and ${HOLD} for update),
+  gone as (delete from free_ranges f using chosen c where f.pool = c.pool and f.seq = c.seq),
+  rest as (insert into free_ranges (pool, first, last)
+    select pool, first, $2::numeric - 1 from chosen where first < $2::numeric
+    union all select pool, $2::numeric + 1, last from chosen where last > $2::numeric)
+  select 1 from chosen`
+
 /** Takes one given number out of the pool. False when it is not free there (taken, or outside the pool). */
 export async function takeNumber(tx: Transaction, pool: string, number: bigint): Promise<boolean> {
-  const rows = await tx.query(
-    `with chosen as (
-        select pool, seq, first, last from free_ranges
-        where pool = $1 and first <= $2::numeric and last >= $2::numeric for update),
-      gone as (delete from free_ranges f using chosen c where f.pool = c.pool and f.seq = c.seq),
-      rest as (insert into free_ranges (pool, first, last)
-        select pool, first, $2::numeric - 1 from chosen where first < $2::numeric
-        union all select pool, $2::numeric + 1, last from chosen where last > $2::numeric)
-      select 1 from chosen`,
-    [pool, String(number)],
-  )
-  return rows.length > 0
+  const params = [pool, String(number)]
+  for (;;) {
+    if ((await tx.query(TAKE_ONE, params)).length > 0) return true
+    // Whoever had locked its range may have split it, and the statement that waited does not see the parts.
+    const still = await tx.query(
+      `select 1 from free_ranges where pool = $1 and seq = ${NEAREST} and last >= $2::numeric`,
+      params,
+    )
+    if (still.length === 0) return false
+  }
 }
 
 /** Gives numbers back; they rest behind those never used. */
 export async function giveBack(tx: Transaction, pool: string, numbers: readonly bigint[]): Promise<void> {
   if (numbers.length === 0) return
-  await tx.query('insert into free_ranges (pool, first, last) select $1, n, n from unnest($2::numeric[]) n', [
-    pool,
-    numbers.map(String),
-  ])
+  await tx.query(
+    `insert into free_ranges (pool, first, last) select $1, n, n from unnest($2::numeric[]) n where ${HOLD}`,
+    [pool, numbers.map(String)],
+  )
 }
 
-/** Makes the pool exactly these ranges minus `taken` numbers. */
+/** Makes the pool exactly these ranges minus `taken` numbers, which were read under `lockPool`. */
 export async function setRanges(
   tx: Transaction,
   pool: string,
