@@ -87,7 +87,7 @@ const embedded = async (settings: ServerSettings, alone: boolean, stack: AsyncDi
   const account = isRoot() ? accountNamed(settings.user) : currentAccount()
   prepareDataFolder(folder, account)
   if (alone || !clusterIsRunning(dataDir)) stack.use(lockDataFolder(folder))
-  const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger('db', 'warn'), users: [account.name] })
+  const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger('db', 'warn'), user: account.name })
   if (!postgres.adopted) stack.use(postgres)
   return postgres.url
 }

@@ -137,7 +137,7 @@ const guardedDatabase = async ({ folder, account, context }: Up): Promise<Guarde
   const log = createLogger('up', 'warn')
   const dataDir = join(folder, 'postgres')
   if (!existsSync(dataDir)) context.out.note(`making the database in ${dataDir} (once) …`)
-  const start = (): Promise<EmbeddedPostgres> => startEmbeddedPostgres({ dataDir, log, users: [account.name] })
+  const start = (): Promise<EmbeddedPostgres> => startEmbeddedPostgres({ dataDir, log, user: account.name })
   let running = await start()
   let restart: Promise<void> | null = null
   const watch = setInterval(() => {

@@ -85,15 +85,16 @@ export const accountNamed = (name: string): Account => {
   return found
 }
 
-/** Who runs the cluster in `dataDir`: ourselves; started by root, the owner of what is there, else the system user. */
-export const clusterAccount = (dataDir: string): Account => {
+/** Who runs the cluster in `dataDir`: ourselves; started by root, the owner of what is there, else `user`. */
+export const clusterAccount = (dataDir: string, user: string = SERVICE_USER): Account => {
   if (!isRoot()) return currentAccount()
   if (existsSync(dataDir)) {
     const { uid } = statSync(dataDir)
     const owner = passwd().find((account) => account.uid === uid)
     if (owner && owner.uid !== 0) return owner
   }
-  return serviceAccount()
+  const wanted = accountNamed(user)
+  return wanted.uid === 0 ? serviceAccount() : wanted // PostgreSQL refuses to run as root
 }
 
 /** Options that make a child process run as `account`; empty when we already are that account. */

@@ -5,7 +5,7 @@
  *   identity.json   users of the built-in identity    server.log    what the server says
  *   openrc, clouds.yaml   how to reach it             up.lock       who runs it
  */
-import { chownSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { lchownSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Account, isRoot, mayWrite, reaches, writeAs } from './account.ts'
 import { type PidLock, takePidLock } from './processes.ts'
@@ -21,7 +21,7 @@ export const prepareDataFolder = (path: string, account: Account): string => {
     const made = mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined
     real = realpathSync(path)
     if (made || (isRoot() && statSync(real).uid === 0 && readdirSync(real).every((name) => OURS.test(name)))) {
-      chownSync(real, account.uid, account.gid)
+      lchownSync(real, account.uid, account.gid)
     }
     readdirSync(real)
   } catch (error) {

@@ -7,10 +7,9 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -20,7 +19,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from '#kernel/log.ts'
 import { Client } from 'pg'
 import { type Account, clusterAccount, isRoot, reaches, runAs, writeAs } from './account.ts'
@@ -62,8 +61,8 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** False only for throw-away clusters: nothing is forced to disk. */
   readonly durable?: boolean
-  /** Users besides root and the cluster's own that may log in. */
-  readonly users?: readonly string[]
+  /** Whom a new cluster belongs to when root starts it (default: the system user), and who may log in beside root. */
+  readonly user?: string
   /** How long leftovers of a killed cluster may hold on before they are ended. */
   readonly patienceMs?: number
 }
@@ -78,7 +77,7 @@ const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'o
  * Throws a UserError for what a person can mend: an unreachable or foreign folder, a full disk, another version.
  */
 export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<EmbeddedPostgres> => {
-  const account = clusterAccount(options.dataDir)
+  const account = clusterAccount(options.dataDir, options.user)
   const dataDir = prepareFolder(options.dataDir, account)
   const running = await findRunning(dataDir)
   if (running) {
@@ -93,7 +92,11 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
   try {
     writeAs(account, join(dataDir, 'postgresql.conf'), postgresqlConf(socketDir, extra))
     writeAs(account, join(dataDir, 'pg_hba.conf'), hbaConf())
-    writeAs(account, join(dataDir, 'pg_ident.conf'), identConf(['root', account.name, ...(options.users ?? [])]))
+    writeAs(
+      account,
+      join(dataDir, 'pg_ident.conf'),
+      identConf(['root', account.name, ...(options.user ? [options.user] : [])]),
+    )
   } catch (error) {
     throw fileFailure(error, 'data folder', dataDir)
   }
@@ -108,10 +111,11 @@ export const startEmbeddedPostgres = async (options: EmbeddedOptions): Promise<E
 /** Makes the cluster's folder for `account` and checks that it can be used; answers its real path. */
 const prepareFolder = (dataDir: string, account: Account): string => {
   try {
-    const made = mkdirSync(dataDir, { recursive: true, mode: 0o755 }) !== undefined
-    if (made || (isRoot() && statSync(dataDir).uid === 0 && readdirSync(dataDir).length === 0)) {
-      chownSync(dataDir, account.uid, account.gid)
-      chmodSync(dataDir, 0o700)
+    mkdirSync(dirname(dataDir), { recursive: true, mode: 0o755 })
+    if (!existsSync(dataDir)) mkdirSync(dataDir, { mode: 0o700 })
+    // As root: what is empty and ours becomes the account's. Links are not followed, the folder above may be another's.
+    if (isRoot() && lstatSync(dataDir).uid === 0 && readdirSync(dataDir).length === 0) {
+      lchownSync(dataDir, account.uid, account.gid)
     }
   } catch (error) {
     throw fileFailure(error, 'data folder', dataDir)
@@ -135,7 +139,7 @@ const prepareFolder = (dataDir: string, account: Account): string => {
 const prepareSocketFolder = (dataDir: string, account: Account): string => {
   const folder = socketFolder(dataDir, isRoot() ? '/run/deuteron-pg' : `/tmp/deuteron-${account.uid}`)
   if (folder === dataDir) return folder
-  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) chownSync(folder, account.uid, account.gid)
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) lchownSync(folder, account.uid, account.gid)
   const found = lstatSync(folder)
   if (!found.isDirectory() || found.uid !== account.uid || (found.mode & 0o077) !== 0) {
     throw new UserError(
@@ -156,7 +160,7 @@ const createCluster = (binaries: PostgresBinaries, dataDir: string, account: Acc
   try {
     rmSync(draft, { recursive: true, force: true })
     mkdirSync(draft, { mode: 0o700 })
-    chownSync(draft, account.uid, account.gid)
+    lchownSync(draft, account.uid, account.gid)
     const args = ['-D', draft, '-U', DATABASE_OWNER, '-A', 'peer', '--no-locale', '-E', 'UTF8', '--no-instructions']
     const made = spawnSync(binaries.initdb, durable ? args : [...args, '--no-sync'], {
       ...runAs(account),
