@@ -1,0 +1,196 @@
+/** What DHCP should look like on this host, derived from wire objects, and the files dnsmasq reads for it. Pure. */
+import { formatIp, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
+import { fingerprint } from '#kernel/fingerprint.ts'
+import type { NetworkObject, PortObject, SubnetObject, World } from '#wire/objects.ts'
+
+/** One network's server on this host. */
+export interface DhcpWant {
+  readonly networkId: string
+  /** Device the switch makes; moved into the server's namespace. */
+  readonly device: string
+  readonly mac: string
+  readonly mtu: number
+  /** Address and prefix length, `10.0.0.2/24`, sorted. */
+  readonly addresses: readonly string[]
+  /** Those with DHCP. */
+  readonly subnets: readonly SubnetObject[]
+  readonly leases: readonly Lease[]
+}
+
+/** An address that one MAC gets. */
+export interface Lease {
+  readonly mac: string
+  readonly ip: string
+  readonly hostname: string
+}
+
+/** Name of a network's DHCP interface on the switch: a device name, at most 15 characters. */
+export const dhcpDevice = (networkId: string): string => `dh${networkId.replaceAll('-', '').slice(0, 11)}`
+
+const DOMAIN = 'openstacklocal'
+const LEASE_SECONDS = 86_400
+
+/** One server per network that has a DHCP port; leases for the ports bound to this host only. */
+export function dhcpWants(world: Pick<World, 'network' | 'port'>): DhcpWant[] {
+  const ports = Map.groupBy(world.port.values(), (port) => port.network_id)
+  return [...world.network.values()].flatMap((network) => {
+    const { dhcp } = network
+    return dhcp ? [dhcpWant(network, dhcp, ports.get(network.id) ?? [])] : []
+  })
+}
+
+function dhcpWant(
+  network: NetworkObject,
+  dhcp: NonNullable<NetworkObject['dhcp']>,
+  ports: readonly PortObject[],
+): DhcpWant {
+  const subnets = network.subnets.filter((subnet) => subnet.enable_dhcp).sort((a, b) => (a.id < b.id ? -1 : 1))
+  const byId = new Map(network.subnets.map((subnet) => [subnet.id, subnet]))
+  const addresses = dhcp.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
+    const length = byId.get(subnet_id)?.cidr.split('/')[1]
+    return length === undefined ? [] : [`${ip_address}/${length}`]
+  })
+  const given = new Set(subnets.filter(assignsAddresses).map(({ id }) => id))
+  const leases = ports.flatMap((port) =>
+    port.fixed_ips
+      .filter(({ subnet_id }) => given.has(subnet_id))
+      .map(({ ip_address }) => ({
+        mac: port.mac_address,
+        ip: ip_address,
+        hostname: hostname(port.dns_name, ip_address),
+      })),
+  )
+  leases.sort((a, b) => (a.ip < b.ip ? -1 : 1))
+  const { id: networkId, mtu } = network
+  return {
+    networkId,
+    device: dhcpDevice(networkId),
+    mac: dhcp.mac_address,
+    mtu,
+    addresses: addresses.sort(),
+    subnets,
+    leases,
+  }
+}
+
+/** SLAAC and stateless hosts make their addresses themselves (RFC 4862, RFC 3736). */
+const assignsAddresses = ({ ip_version, ipv6_address_mode }: SubnetObject): boolean =>
+  ip_version === 4 || ipv6_address_mode === null || ipv6_address_mode === 'dhcpv6-stateful'
+
+/** Served at all: router advertisements, and so SLAAC alone, are the router's. */
+const isServed = ({ ip_version, ipv6_address_mode }: SubnetObject): boolean =>
+  ip_version === 4 || ipv6_address_mode !== 'slaac'
+
+const hostname = (dnsName: string, ip: string): string => dnsName || `host-${ip.replaceAll(/[.:]/g, '-')}`
+
+/** Contents of the files of one server. A change of `conf` needs a restart; a change of the others a SIGHUP. */
+export interface DhcpFiles {
+  readonly conf: string
+  readonly hosts: string
+  readonly options: string
+  readonly names: string
+}
+export interface FilePaths {
+  readonly dir: string
+  /** The account dnsmasq runs under. */
+  readonly user: string
+}
+
+/**
+ * `taken`: address → MAC that holds a lease of it (from the lease file). An address that went from a MAC that is no
+ * more to another is written for both: dnsmasq refuses an address leased to someone its line does not name.
+ */
+export function dhcpFiles(want: DhcpWant, paths: FilePaths, taken: ReadonlyMap<string, string>): DhcpFiles {
+  return {
+    conf: confFile(want, paths),
+    hosts: lines(hostLines(want, taken)),
+    options: lines(want.subnets.filter(isServed).flatMap((subnet) => optionLines(subnet, want.mtu))),
+    names: lines(want.leases.map(({ ip, hostname: name }) => `${ip} ${name}.${DOMAIN} ${name}`)),
+  }
+}
+
+const lines = (list: readonly string[]): string => list.map((line) => `${line}\n`).join('')
+
+/** Names the configuration a running server was started with. */
+export const confHash = (files: Pick<DhcpFiles, 'conf'>): string => fingerprint(files.conf)
+/** Names what it must have read since. */
+export const reloadHash = ({ hosts, options, names }: DhcpFiles): string => fingerprint([hosts, options, names])
+
+function confFile({ device, subnets }: DhcpWant, { dir, user }: FilePaths): string {
+  const ranges = subnets.filter(isServed).map((subnet) => {
+    const prefix = parsePrefix(subnet.cidr)
+    if (!prefix) throw new Error(`subnet ${subnet.id} has no valid cidr: ${subnet.cidr}`)
+    const first = formatIp(networkOf(prefix))
+    const size = prefix.version === 4 ? netmask(prefix.length) : String(Math.max(64, prefix.length))
+    return `dhcp-range=set:${tag(subnet)},${first},static,${size},${LEASE_SECONDS}`
+  })
+  return lines([
+    'no-hosts',
+    'no-resolv',
+    'no-poll',
+    'bind-dynamic',
+    `interface=${device}`,
+    'except-interface=lo',
+    'dhcp-authoritative',
+    'dhcp-no-override',
+    'quiet-dhcp',
+    'quiet-dhcp6',
+    `domain=${DOMAIN}`,
+    `local=/${DOMAIN}/`,
+    `user=${user}`,
+    `pid-file=${dir}/pid`,
+    `dhcp-leasefile=${dir}/leases`,
+    `dhcp-hostsfile=${dir}/hosts`,
+    `dhcp-optsfile=${dir}/options`,
+    `addn-hosts=${dir}/names`,
+    `log-facility=${dir}/log`,
+    'dhcp-lease-max=65536',
+    ...ranges,
+  ])
+}
+
+const tag = ({ id }: SubnetObject): string => `s${id.replaceAll('-', '')}`
+
+const netmask = (length: number): string =>
+  formatIp({ version: 4, value: 0xffffffffn ^ (0xffffffffn >> BigInt(length)) })
+
+function hostLines({ leases }: DhcpWant, taken: ReadonlyMap<string, string>): string[] {
+  const current = new Set(leases.map(({ mac }) => mac))
+  return leases.map(({ mac, ip, hostname: name }) => {
+    const holder = taken.get(ip)
+    const also = holder !== undefined && holder !== mac && !current.has(holder) ? `,${holder}` : ''
+    return `${mac}${also},${name},${ip.includes(':') ? `[${ip}]` : ip}`
+  })
+}
+
+/**
+ * Options of one subnet. Without a gateway the router option is sent empty, or dnsmasq would name itself. Clients that
+ * take classless routes ignore the router option (RFC 3442), so the default route stands among them.
+ */
+function optionLines(subnet: SubnetObject, mtu: number): string[] {
+  const servers = subnet.dns_nameservers
+  if (subnet.ip_version === 6) {
+    const dns = servers.length > 0 ? [`option6:dns-server,${servers.map((ip) => `[${ip}]`).join(',')}`] : []
+    return [...dns, `option6:domain-search,${DOMAIN}`].map((option) => `tag:${tag(subnet)},${option}`)
+  }
+  const gateway = subnet.gateway_ip
+  const routes = subnet.host_routes.filter(({ nexthop }) => parseIp(nexthop)?.version === 4)
+  const classless = routes.map(({ destination, nexthop }) => `${destination},${nexthop}`)
+  if (gateway && routes.every(({ destination }) => destination !== '0.0.0.0/0')) classless.push(`0.0.0.0/0,${gateway}`)
+  return [
+    gateway ? `option:router,${gateway}` : 'option:router',
+    `option:mtu,${mtu}`,
+    ...(servers.length > 0 ? [`option:dns-server,${servers.join(',')}`] : []),
+    // 249 is 121 for Windows before RFC 3442.
+    ...(routes.length > 0 ? [121, 249].map((code) => `option:${code},${classless.join(',')}`) : []),
+  ].map((option) => `tag:${tag(subnet)},${option.replace(/^option:(121|249),/, '$1,')}`)
+}
+
+/** IPv4 leases that dnsmasq wrote: address → MAC. */
+export const readLeases = (text: string): Map<string, string> =>
+  new Map(
+    text.split('\n').flatMap((line) => {
+      const [, mac = '', ip = ''] = line.split(' ')
+      return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) && parseIp(ip)?.version === 4 ? [[ip, mac] as const] : []
+    }),
+  )

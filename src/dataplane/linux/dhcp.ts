@@ -1,0 +1,221 @@
+/**
+ * DHCP on this host: one dnsmasq per network, in a namespace of its own, answering only this host's ports.
+ *
+ * The servers live on when the agent dies; a new agent adopts them by folder, command line and configuration hash and
+ * touches none that is healthy. A watch looks every second for servers that died, namespaces that lost their name and
+ * devices that went away or came home, and tells whom it concerns.
+ */
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { fingerprint } from '#kernel/fingerprint.ts'
+import type { Logger } from '#kernel/log.ts'
+import type { World } from '#wire/objects.ts'
+import { carryOut, look, readServer, readTaken, type Site, siteOf, takeDown } from './dhcp-host.ts'
+import { planDhcp } from './dhcp-plan.ts'
+import { confHash, type DhcpWant, dhcpFiles, dhcpWants } from './dhcp-want.ts'
+import { linuxHost } from './host.ts'
+import type { LinuxPort } from './port.ts'
+
+export interface DhcpOptions {
+  /** Folder that outlives the agent; servers keep theirs in `<stateDir>/dhcp/<network id>`. */
+  readonly stateDir: string
+  /** Tells the hosts of one machine apart; letters, digits, `_`, `.`. */
+  readonly hostTag: string
+  readonly log: Logger
+  readonly host?: LinuxPort
+  /** How often servers are looked at; 1000 ms without. */
+  readonly watchMs?: number
+}
+
+export interface Dhcp {
+  /**
+   * Makes the host serve what `wants` say; answers by network why not, null: it does. What is healthy and unchanged
+   * costs nothing. With `inSync`, servers nobody wants are taken down. The switch must have made the device
+   * (`dhcpDevice(network)`); until then the network fails, and `onDirty` tells when the device is there.
+   */
+  reconcile(wants: readonly DhcpWant[], inSync: boolean): Promise<ReadonlyMap<string, Error | null>>
+  /** Networks whose server needs a `reconcile`: it died, lost its namespace or device, or can be made now. */
+  onDirty(listener: (networks: readonly string[]) => void): void
+  /** Networks that have a server's folder on this host, healthy or not. */
+  seen(): Promise<string[]>
+  /** Stops watching; the servers stay. */
+  close(): Promise<void>
+}
+
+/** What was last made of a network. */
+interface Made {
+  readonly want: DhcpWant
+  readonly print: string
+  readonly error: Error | null
+}
+
+const PARALLEL = 8
+
+export const createDhcp = (options: DhcpOptions): Dhcp => new Service(options)
+
+class Service implements Dhcp {
+  readonly #stateDir: string
+  readonly #hostTag: string
+  readonly #log: Logger
+  readonly #host: LinuxPort
+  readonly #user: string
+  readonly #made = new Map<string, Made>()
+  readonly #dirty = new Set<string>()
+  readonly #timer: NodeJS.Timeout
+  #listener: (networks: readonly string[]) => void = () => undefined
+  #running: Promise<unknown> = Promise.resolve()
+  #watching: Promise<void> | null = null
+
+  constructor({ stateDir, hostTag, log, host = linuxHost, watchMs = 1_000 }: DhcpOptions) {
+    if (!/^[\w.-]{1,64}$/.test(hostTag)) throw new Error(`not a host tag: ${hostTag}`)
+    this.#stateDir = resolve(stateDir)
+    this.#hostTag = hostTag
+    this.#log = log
+    this.#host = host
+    this.#user = reachable(this.#stateDir) ? 'nobody' : 'root'
+    this.#timer = setInterval(() => this.#watch(), watchMs)
+    this.#timer.unref()
+  }
+
+  reconcile(wants: readonly DhcpWant[], inSync: boolean): Promise<ReadonlyMap<string, Error | null>> {
+    const run = this.#running.then(async () => {
+      const outcome = new Map<string, Error | null>()
+      const queue = [...wants]
+      const worker = async (): Promise<void> => {
+        for (let want = queue.shift(); want; want = queue.shift()) outcome.set(want.networkId, await this.#settle(want))
+      }
+      await Promise.all(Array.from({ length: Math.min(PARALLEL, wants.length) }, worker))
+      if (inSync) await this.#sweep(new Set(wants.map(({ networkId }) => networkId)))
+      return outcome
+    })
+    this.#running = run.catch(() => undefined)
+    return run
+  }
+
+  onDirty(listener: (networks: readonly string[]) => void): void {
+    this.#listener = listener
+  }
+
+  seen(): Promise<string[]> {
+    return this.#host.list(`${this.#stateDir}/dhcp`)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#watching
+    await this.#running
+  }
+
+  #site(networkId: string): Site {
+    return siteOf(this.#stateDir, this.#hostTag, networkId)
+  }
+
+  async #settle(want: DhcpWant): Promise<Error | null> {
+    const { networkId } = want
+    const print = fingerprint(want)
+    const before = this.#made.get(networkId)
+    if (before?.print === print && before.error === null && !this.#dirty.has(networkId)) return null
+    this.#dirty.delete(networkId)
+    const error = await this.#serve(want).then(
+      () => null,
+      (reason: Error) => reason,
+    )
+    if (error && error.message !== before?.error?.message)
+      this.#log.warn({ network: networkId, reason: error.message }, 'dhcp server not in place')
+    this.#made.set(networkId, { want, print, error })
+    return error
+  }
+
+  async #serve(want: DhcpWant): Promise<void> {
+    const site = this.#site(want.networkId)
+    const paths = { dir: site.dir, user: this.#user }
+    const files = dhcpFiles(want, paths, await readTaken(this.#host, site))
+    // A namespace that got its name back shows its device only now: look again until nothing is left to do.
+    for (let turn = 0; turn < 3; turn++) {
+      const steps = planDhcp(want, files, await look(this.#host, site, want, confHash(files)))
+      if (steps.length === 0) return
+      this.#log.info({ network: want.networkId, steps: steps.map(({ op }) => op) }, 'dhcp server changes')
+      for (const step of steps) await carryOut(this.#host, site, want.device, step)
+    }
+    throw new Error(`the DHCP server of network ${want.networkId} does not settle`)
+  }
+
+  async #sweep(wanted: ReadonlySet<string>): Promise<void> {
+    for (const networkId of await this.seen()) {
+      if (wanted.has(networkId)) continue
+      this.#log.info({ network: networkId }, 'dhcp server is not wanted any more')
+      await takeDown(this.#host, this.#site(networkId)).catch((error: Error) =>
+        this.#log.warn({ network: networkId, reason: error.message }, 'dhcp server not taken down'),
+      )
+    }
+    for (const networkId of this.#made.keys()) if (!wanted.has(networkId)) this.#made.delete(networkId)
+  }
+
+  #watch(): void {
+    this.#watching ??= this.#running
+      .then(async () => {
+        const sick = await Promise.all(
+          [...this.#made.values()].map(async (made) =>
+            (await needsWork(this.#host, this.#site(made.want.networkId), made)) ? made : null,
+          ),
+        )
+        // What was made anew while we looked is not judged by the old look.
+        const networks = sick.flatMap((made) =>
+          made && this.#made.get(made.want.networkId) === made ? [made.want.networkId] : [],
+        )
+        for (const networkId of networks) this.#dirty.add(networkId)
+        if (networks.length > 0) this.#listener(networks)
+      })
+      .catch((error: Error) => this.#log.warn({ reason: error.message }, 'dhcp watch failed'))
+      .finally(() => {
+        this.#watching = null
+      })
+  }
+}
+
+/**
+ * A healthy server lives, in the namespace of its name, with its device and addresses. A failed one needs work once
+ * its device is in reach.
+ */
+async function needsWork(host: LinuxPort, place: Site, { want, error }: Made): Promise<boolean> {
+  const server = await readServer(host, place)
+  if (error) return (await host.carries(null, want.device, [])) || server !== null
+  if (!server) return true
+  const [home, named] = await Promise.all([host.namespaceOf(server.pid), host.namespaceId(place.namespace)])
+  return home !== named || !(await host.carries(server.pid, want.device, want.addresses))
+}
+
+/** Whether an unprivileged dnsmasq can read files below `dir`: every folder above is open to all. */
+function reachable(dir: string): boolean {
+  for (let at = dir; ; at = dirname(at)) {
+    try {
+      accessSync(at, constants.X_OK)
+      if ((statSync(at).mode & 0o001) === 0) return false
+    } catch {
+      // Not there yet: it will be made with the mode of dhcp folders.
+    }
+    if (at === dirname(at)) return true
+  }
+}
+
+/** The same for a whole world: `problemOf` remembers the outcome by network. */
+export interface DhcpServers {
+  reconcile(world: World, inSync: boolean): Promise<void>
+  /** Why the server of a network does not answer; null when it does, or none is wanted. */
+  problemOf(network: string): string | null
+  onDirty(listener: (networks: readonly string[]) => void): void
+  close(): Promise<void>
+}
+
+export function createDhcpServers(options: DhcpOptions): DhcpServers {
+  const dhcp = createDhcp(options)
+  let outcome: ReadonlyMap<string, Error | null> = new Map()
+  return {
+    reconcile: async (world, inSync) => {
+      outcome = await dhcp.reconcile(dhcpWants(world), inSync)
+    },
+    problemOf: (network) => outcome.get(network)?.message ?? null,
+    onDirty: (listener) => dhcp.onDirty(listener),
+    close: () => dhcp.close(),
+  }
+}
