@@ -1,6 +1,7 @@
 /** A list request's query string, checked against the model: filters, fields, order, page. */
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
+import { parseIp } from '#kernel/ip.ts'
 import { type Attribute, Reject } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { SortKey } from '#store/condition.ts'
@@ -24,7 +25,6 @@ const RESERVED = new Set([
   'sort_dir',
   'as_of',
   'changed_since',
-  'fixed_ips',
 ])
 const FIXED_IP_KEYS = ['ip_address', 'subnet_id', 'ip_address_substr']
 
@@ -93,7 +93,8 @@ const canonical = (name: string): string => (name === 'tenant_id' ? 'project_id'
 const quoted = (names: readonly string[]): string => `[${names.map((name) => `'${name}'`).join(', ')}]`
 
 function parseFilters(resource: ComposedResource, params: Params): Record<string, unknown[]> {
-  const names = Object.keys(params).filter((name) => !RESERVED.has(name))
+  const structured = resource.attributes['fixed_ips'] && 'fixed_ips'
+  const names = Object.keys(params).filter((name) => !RESERVED.has(name) && name !== structured)
   if (
     names.includes('tenant_id') &&
     names.includes('project_id') &&
@@ -137,7 +138,7 @@ function parseFixedIps(values: readonly string[]): Record<string, string[]> {
       throw bad(`Invalid input for fixed_ips. Reason: '${value}' is not one of ${FIXED_IP_KEYS.join(', ')}=…`)
     if (key === 'subnet_id' && !isUuid(text))
       throw bad(`Invalid input for fixed_ips. Reason: '${text}' is not a valid UUID.`)
-    if (key === 'ip_address' && !/^[0-9a-fA-F:.]+$/.test(text))
+    if (key === 'ip_address' && !parseIp(text))
       throw bad(`Invalid input for fixed_ips. Reason: '${text}' is not a valid IP address.`)
     wanted[key] = [...(wanted[key] ?? []), text]
   }
