@@ -36,8 +36,10 @@ export function present(
   const seen = [...always, ...depends.filter((name) => policy.allows(`get_${resource.name}:${name}`, caller, image))]
   const shown: Draft = {}
   for (const name of seen) {
-    if (!fields || fields.has(name)) shown[name] = image[name] ?? null
-    if (name === 'project_id' && (!fields || fields.has('tenant_id'))) shown['tenant_id'] = image[name]
+    const twin = name === 'project_id'
+    if (fields && !fields.has(name) && !(twin && fields.has('tenant_id'))) continue
+    shown[name] = image[name] ?? null
+    if (twin) shown['tenant_id'] = shown[name]
   }
   return shown
 }
