@@ -118,7 +118,10 @@ async function updateSubnet(context: Context, { before, after, given }: Write<Su
     if (used) throw new ApiError('GatewayIpInUse', { ip_address: old.gateway_ip, port_id: used['id'] })
   }
   if (given.has('allocation_pools')) await context.ipam.setPools(old.id, wanted.allocation_pools)
-  if (old.enable_dhcp !== wanted.enable_dhcp) context.afterWrite(() => ensureDhcpPort(context, old.network_id))
+  if (old.enable_dhcp !== wanted.enable_dhcp) {
+    await lockNetwork(context, old)
+    context.afterWrite(() => ensureDhcpPort(context, old.network_id))
+  }
   return undefined
 }
 
@@ -129,7 +132,13 @@ const holds = (one: Readonly<Draft>, subnetId: string, ip: string): boolean =>
     (fixed) => fixed.subnet_id === subnetId && fixed.ip_address === ip,
   )
 
-async function deleteSubnet(context: Context, { id }: Subnet): Promise<void> {
+/** The DHCP port is shared by the network's subnets: one of them at a time changes it. */
+const lockNetwork = (context: Context, { network_id }: Subnet): Promise<unknown> =>
+  context.load('network', network_id, 'update')
+
+async function deleteSubnet(context: Context, before: Subnet): Promise<void> {
+  const { id } = before
+  await lockNetwork(context, before)
   const owners: readonly unknown[] = AUTO_DELETED_OWNERS
   const holders = await context.find('port', { 'fixed_ips:subnet_id': id })
   const automatic = (one: Readonly<Draft>): boolean => owners.includes(one['device_owner'])
