@@ -8,14 +8,12 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CommandFailed, inNamespace, ipBatch, run, tryRun, words } from './exec.ts'
+import { CommandFailed, inNamespace, ipBatch, run, tryRun, urgent, words } from './exec.ts'
 import type { Lab } from './state.ts'
 import { hostIndex, hostNamespace, tunnelIp, UNDERLAY_MTU, underlayMac } from './names.ts'
 import { isAlive, isAliveIn, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
 
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
-const REAL_TIME = ['chrt', '--rr', '1']
-const RAISED = ['nice', '-n', '-10']
 /** The bridge that owns eth0 and has the tunnel address, as its internal port. */
 export const UNDERLAY_BRIDGE = 'br-phy'
 
@@ -50,8 +48,8 @@ const daemon = async (
 ): Promise<void> => {
   const options = [`--unixctl=${join(dir, `${name}.ctl`)}`, `--pidfile=${join(dir, `${name}.pid`)}`]
   const log = [`--log-file=${join(dir, `${name}.log`)}`, '-vconsole:off', '--detach', '--no-chdir']
-  const priority = (await tryRun([...REAL_TIME, 'true'])).code === 0 ? REAL_TIME : RAISED
-  await run(inNamespace(ns, [...priority, program, ...args, ...options, ...log]), { env: ovsEnv(dir) })
+  const argv = await urgent([program, ...args, ...options, ...log])
+  await run(inNamespace(ns, argv), { env: ovsEnv(dir) })
 }
 
 /** Starts what does not run of the two daemons, or runs in a namespace that was deleted under it; answers true when ovs-vswitchd was started anew. */

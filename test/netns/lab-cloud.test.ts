@@ -13,7 +13,7 @@ import { run, waitFor } from '#lab/exec.ts'
 import { type Action, breakFlows } from '#lab/faults.ts'
 import { bringDown, bringUp, labApi, readStatus } from '#lab/lifecycle.ts'
 import { namespacePrefix } from '#lab/names.ts'
-import { allPaths, lossLines, runProbe, summary } from '#lab/probe-run.ts'
+import { lossLines, runProbe, summary } from '#lab/probe-run.ts'
 import { serverProcess } from '#lab/server.ts'
 import { isAlive } from '#lab/processes.ts'
 import { type Lab, listVms, readHost, type VmState } from '#lab/state.ts'
@@ -131,9 +131,17 @@ test('a security group lets in what it says, and nothing else', { skip, timeout:
   assert.equal((await ping(lab, vm('w'), ip('a'), 2)).received, 0)
 })
 
-const lossless = async (actions: readonly Action[], seconds = 4): Promise<void> => {
+/** On one host and between hosts, both ways. */
+const paths = [
+  ['a', 'b'],
+  ['b', 'a'],
+  ['a', 'c'],
+  ['c', 'a'],
+].map(([from = '', to = '']) => ({ from, to }))
+
+const lossless = async (actions: readonly Action[], seconds = 3): Promise<void> => {
   const chosen = ['a', 'b', 'c'].map(vm)
-  const order = { vms: chosen, paths: allPaths(chosen), seconds, actions, attempts: 4 }
+  const order = { vms: chosen, paths, seconds, actions, attempts: 4 }
   const { verdict, run: during } = await runProbe(lab, order, await strikeTools(lab), quiet)
   const seen = during ? [summary(during.flows), ...lossLines(during.flows)].join('\n') : 'no control was lossless'
   assert.equal(verdict, 'lossless', seen)

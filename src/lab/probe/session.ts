@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createInterface } from 'node:readline'
-import { inNamespace, sleep } from '../exec.ts'
+import { inNamespace, sleep, urgent } from '../exec.ts'
 import type { Answer, Command } from './endpoint.ts'
 import { type FlowResult, joinFlow } from './tally.ts'
 
@@ -51,7 +51,7 @@ export interface ProbeSession extends AsyncDisposable {
 }
 
 const startEndpoint = async (vm: ProbeVm): Promise<Endpoint> => {
-  const argv = inNamespace(vm.namespace, ['nice', '-n', '-10', process.execPath, ENDPOINT, String(PORT)])
+  const argv = inNamespace(vm.namespace, await urgent([process.execPath, ENDPOINT, String(PORT)]))
   const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting: ((answer: Answer | Error) => void)[] = []
   createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(JSON.parse(line) as Answer))
