@@ -23,5 +23,6 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     security_group_rule: settings.quotaSecurityGroupRule,
   },
   baseMac: settings.baseMac,
+  dnsDomain: settings.dnsDomain,
   idempotencyRetention: settings.idempotencyRetention,
 })

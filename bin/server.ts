@@ -6,7 +6,6 @@ import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApi } from '#api/server.ts'
 import { assembleCore } from '#core/assemble.ts'
-import { mechanismDrivers, typeDrivers } from '#drivers/index.ts'
 import { extensions } from '#extensions/index.ts'
 import { createBuiltin } from '#identity/builtin.ts'
 import type { Identity } from '#identity/identity.ts'
@@ -25,6 +24,7 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { enrolmentsIn, serveFeed } from './feed.ts'
+import { coreSettingsOf } from './parts.ts'
 
 type Role = 'all' | 'api' | 'feed'
 
@@ -35,29 +35,6 @@ function identityOf({ identity, identityFile, dataDir, publicUrl }: ServerSettin
   if (identity === 'none') return createNone()
   if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
   throw new UserError('--identity keystone is not available in this version: use builtin or none.')
-}
-
-const coreSettings = {
-  segments: {
-    drivers: typeDrivers(settings),
-    tenantTypes: settings.tenantNetworkTypes,
-    physicalMtu: settings.globalPhysnetMtu,
-  },
-  mechanismDrivers,
-  limits: {
-    maxDnsNameservers: settings.maxDnsNameservers,
-    maxHostRoutes: settings.maxSubnetHostRoutes,
-    maxAllowedAddressPairs: settings.maxAllowedAddressPair,
-  },
-  quotas: {
-    network: settings.quotaNetwork,
-    subnet: settings.quotaSubnet,
-    port: settings.quotaPort,
-    security_group: settings.quotaSecurityGroup,
-    security_group_rule: settings.quotaSecurityGroupRule,
-  },
-  baseMac: settings.baseMac,
-  idempotencyRetention: settings.idempotencyRetention,
 }
 
 async function prepareDatabase(url: string): Promise<void> {
@@ -84,7 +61,7 @@ async function serve(role: Role, url: string, stack: AsyncDisposableStack): Prom
   })
   for (const rule of policy.unused()) log.warn({ rule }, 'the policy file has a rule that nothing uses')
   const model = compose(coreResources, extensions)
-  const core = await assembleCore({ database, model, policy, settings: coreSettings, notifier })
+  const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
     stack.defer(keepTidy(() => maintainChangeLog(database, { era: core.era, keepSeconds: settings.changeRetention })))

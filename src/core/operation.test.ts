@@ -48,6 +48,7 @@ before(async () => {
     limits: { maxDnsNameservers: 5, maxHostRoutes: 20, maxAllowedAddressPairs: 10 },
     quotas: { network: 100, subnet: 100, port: 500, security_group: 10, security_group_rule: 100 },
     baseMac: 'fa:16:3e:00:00:00',
+    dnsDomain: 'openstacklocal',
     idempotencyRetention: 86400,
   }
   const era = await inTransaction(database, async (tx) => ({ value: await currentEra(tx) }))

@@ -4,7 +4,7 @@
  */
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
-import { newId } from '#kernel/ids.ts'
+import { newId, newMac } from '#kernel/ids.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
 import type { Context, Lock, Where } from '#model/context.ts'
 import type { Draft, Limits, Op, Resource, Write } from '#model/define.ts'
@@ -25,6 +25,8 @@ export interface CoreSettings {
   /** Default limit by resource; -1 is unlimited. */
   readonly quotas: Readonly<Record<string, number>>
   readonly baseMac: string
+  /** Domain of the names that ports get. */
+  readonly dnsDomain: string
   /** Seconds an idempotent answer is kept. */
   readonly idempotencyRetention: number
 }
@@ -47,10 +49,13 @@ export class Unit {
   readonly context: Context
   readonly touched: Touched[] = []
   readonly #cache = new Map<string, Promise<unknown>>()
+  /** Keys of what the cache holds under a lock: nobody else changes it. */
+  readonly #locked = new Set<string>()
   readonly #counts = new Map<string, Count>()
   readonly #after: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
-  readonly #bumps = new Map<string, { resource: ComposedResource; id: string }>()
+  /** Parents of what was written, locked and as they were before. */
+  readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
   readonly tx: Transaction
   readonly model: Model
   readonly policy: Policy
@@ -77,6 +82,8 @@ export class Unit {
     this.context = {
       caller,
       now: this.now,
+      newMac: () => newMac(settings.baseMac),
+      dnsDomain: settings.dnsDomain,
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
       find: (name, where) => this.find(model.resource(name), where),
       visible: async (name, ids) => {
@@ -98,6 +105,7 @@ export class Unit {
     if (lock === 'none') return this.#remember(`${resource.name} ${id}`, () => loadObject(this.tx, resource, id, lock))
     const loaded = loadObject(this.tx, resource, id, lock)
     this.#cache.set(`${resource.name} ${id}`, loaded)
+    if (lock !== 'share') this.#locked.add(`${resource.name} ${id}`)
     return loaded
   }
 
@@ -121,13 +129,16 @@ export class Unit {
     before: Readonly<Record<string, Image>>,
     internal: boolean,
   ): Promise<Image[]> {
+    for (const object of objects) await this.#holdParents(name, object)
     const written = await writeObjects(this.tx, name, op, objects, before, this.author)
     this.#cache.clear()
+    this.#locked.clear()
     for (const { id, image } of written) {
       this.touched.push({ op, kind: name.name, id })
       this.#latest.set(id, image)
       this.#count(name, op, image, internal)
-      for (const attribute of name.bumps) this.#bump(name, attribute, image)
+      // Its own row now tells of its children too.
+      this.#bumps.delete(`${name.name} ${id}`)
     }
     for (const task of this.#after.splice(0)) await task()
     return objects.map((object) => this.latest(object))
@@ -147,21 +158,25 @@ export class Unit {
     this.#counts.set(key, count)
   }
 
-  #bump(resource: ComposedResource, attribute: string, image: Image): void {
-    const parent = resource.references[attribute]?.resource
-    const id = image[attribute]
-    if (parent && typeof id === 'string')
-      this.#bumps.set(`${parent} ${id}`, { resource: this.model.resource(parent), id })
+  /** Locks the parents whose change this write is, and remembers them as they are without it. */
+  async #holdParents(child: ComposedResource, object: Image): Promise<void> {
+    for (const attribute of child.bumps) {
+      const id = object[attribute]
+      const parent = child.references[attribute]?.resource
+      const key = `${parent} ${String(id)}`
+      if (!parent || typeof id !== 'string' || this.#bumps.has(key)) continue
+      const resource = this.model.resource(parent)
+      const held = this.#locked.has(key) ? (this.#cache.get(key) as Promise<Image | undefined>) : undefined
+      const before = await (held ?? this.load(resource, id, 'update'))
+      if (before) this.#bumps.set(key, { resource, before })
+    }
   }
 
   /** Parents of what was written get a new revision and a change row with their new image. */
   async bumpParents(): Promise<void> {
-    for (const { resource, id } of this.#bumps.values()) {
-      if (this.touched.some((one) => one.kind === resource.name && one.id === id && one.op === 'delete')) continue
-      const before = await this.load(resource, id, 'update')
-      if (before) await this.write(resource, 'update', [this.revised(before, {})], { [id]: before }, true)
+    for (const { resource, before } of [...this.#bumps.values()]) {
+      await this.write(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }
-    this.#bumps.clear()
   }
 
   /** Statements that move the quota counters, hottest rows last and always in the same order. */

@@ -16,7 +16,19 @@ const parseHostName = (value: unknown): string => {
   return name
 }
 
-export const DEFAULT_DOMAIN = 'openstacklocal.'
+interface Assignment {
+  readonly ip_address: string
+  readonly hostname: string
+  readonly fqdn: string
+}
+
+/** One name per address: the port's own, else one made from the address (`host-10-0-0-5`). */
+export function assign(name: string, addresses: readonly string[], domain: string): Assignment[] {
+  return addresses.map((ip_address) => {
+    const hostname = name || `host-${ip_address.replaceAll(/[.:]/g, '-')}`
+    return { ip_address, hostname, fqdn: hostname.endsWith('.') ? hostname : `${hostname}.${domain}.` }
+  })
+}
 
 export const dnsIntegration = defineExtension({
   alias: 'dns-integration-names',
@@ -27,15 +39,18 @@ export const dnsIntegration = defineExtension({
     port: {
       attributes: {
         dns_name: { ...text({ set: 'always', default: '', filter: true }), parse: parseHostName },
-        dns_assignment: list(
-          { schema: { type: 'object' }, parse: (value) => value },
-          {
-            sql: `(select coalesce(jsonb_agg(jsonb_build_object('ip_address', f->>'ip_address',
-              'hostname', coalesce(nullif(t.dns_name, ''), 'host-' || translate(f->>'ip_address', '.:', '--')),
-              'fqdn', coalesce(nullif(t.dns_name, ''), 'host-' || translate(f->>'ip_address', '.:', '--')) || '.${DEFAULT_DOMAIN}')), '[]')
-              from jsonb_array_elements(t.fixed_ips) f)`,
-          },
-        ),
+        dns_assignment: list({ schema: { type: 'object' }, parse: (value) => value as Assignment }, { default: [] }),
+      },
+      async inTx({ dnsDomain }, { after }) {
+        if (!after) return undefined
+        const fixed = after['fixed_ips'] as readonly { ip_address: string }[]
+        return {
+          dns_assignment: assign(
+            String(after['dns_name']),
+            fixed.map((one) => one.ip_address),
+            dnsDomain,
+          ),
+        }
       },
     },
   },

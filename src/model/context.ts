@@ -55,6 +55,10 @@ export interface Context {
   readonly caller: Caller
   /** The operation's instant, RFC 3339 UTC, whole seconds. */
   readonly now: string
+  /** A random address below the configured base. */
+  newMac(): string
+  /** Domain of the names that ports get. */
+  readonly dnsDomain: string
   /** The object, or undefined; sees what this transaction wrote. */
   load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
   find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>

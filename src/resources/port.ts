@@ -1,7 +1,6 @@
 /** An attachment to a network: addresses, security, and where it is bound. */
 import { ApiError } from '#kernel/errors.ts'
 import { parsePrefix } from '#kernel/ip.ts'
-import { newMac } from '#kernel/ids.ts'
 import {
   type Context,
   defineResource,
@@ -122,7 +121,7 @@ const ownerOf = (wanted: Port) => ({
 
 async function createPort(context: Context, { after }: Write<Port>): Promise<Partial<Draft>> {
   const wanted = after as Port
-  const mac_address = wanted.mac_address ?? newMac()
+  const mac_address = wanted.mac_address ?? context.newMac()
   const network = await context.load('network', wanted.network_id)
   const port_security_enabled =
     wanted.port_security_enabled ??
