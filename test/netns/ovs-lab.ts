@@ -33,6 +33,7 @@ export const sh = async (command: string): Promise<string> =>
   (await exec('sh', ['-ec', command], { timeout: 20_000 })).stdout
 
 export interface Host {
+  /** Its namespace. */
   readonly name: string
   readonly ovs: PrivateOvs
   readonly stateDir: string
@@ -74,10 +75,16 @@ export function createLab(tag: string) {
   const undo: (() => Promise<unknown>)[] = []
   let links = 0
 
-  const host = async (name: string, options: Partial<OvsOptions> & { underlay?: string } = {}): Promise<Host> => {
-    const ns = `${prefix}${name}`
-    await sh(`ip netns add ${ns}; ip -n ${ns} link set lo up`)
-    undo.push(() => sh(`ip netns del ${ns}`))
+  const host = async (
+    name: string,
+    options: Partial<OvsOptions> & { underlay?: string; namespace?: string } = {},
+  ): Promise<Host> => {
+    const { underlay, namespace, ...rest } = options
+    const ns = namespace ?? `${prefix}${name}`
+    if (namespace === undefined) {
+      await sh(`ip netns add ${ns}; ip -n ${ns} link set lo up`)
+      undo.push(() => sh(`ip netns del ${ns}`))
+    }
     const ovs = await startOvs({ netns: ns })
     undo.push(() => ovs.stop())
     const stateDir = mkdtempSync(join(tmpdir(), 'dt-'))
@@ -88,14 +95,13 @@ export function createLab(tag: string) {
       realized: (more) => void reports.push(...more),
       fatal: (message) => log.fatal(message),
     }
-    const { underlay: _, ...rest } = options
     const create = (more: Partial<OvsOptions> = {}): Dataplane =>
       createOvsDataplane({
         host: name,
         stateDir,
         ovsdb: ovs.dbSock,
         datapathType: 'netdev',
-        tunnelingIp: options.underlay ?? null,
+        tunnelingIp: underlay ?? null,
         log: log.child({ host: name }),
         ...rest,
         ...more,

@@ -16,7 +16,7 @@ import type { LocalView } from './view.ts'
 
 /** What we look at; counters and the like, which change all the time, are left out. */
 export const MONITORED = {
-  Open_vSwitch: ['bridges', 'external_ids'],
+  Open_vSwitch: ['bridges', 'next_cfg', 'cur_cfg'],
   Bridge: ['name', 'ports', 'fail_mode', 'datapath_type', 'protocols', 'external_ids'],
   Port: ['name', 'interfaces', 'external_ids'],
   Interface: ['name', 'type', 'options', 'external_ids', 'mac', 'ofport', 'error'],
@@ -46,8 +46,14 @@ export interface InterfaceRow extends Row {
   readonly error: string | null
 }
 
+export interface RootRow extends Row {
+  /** Asked for, and reached by ovs-vswitchd. */
+  readonly next_cfg: number
+  readonly cur_cfg: number
+}
+
 export interface SwitchTables {
-  readonly root: ReadonlyMap<string, Row>
+  readonly root: ReadonlyMap<string, RootRow>
   readonly bridges: ReadonlyMap<string, BridgeRow>
   readonly ports: ReadonlyMap<string, PortRow>
   readonly interfaces: ReadonlyMap<string, InterfaceRow>
@@ -152,6 +158,8 @@ export function opsOf(
         break
     }
   })
+  // The switch says by this number when it has seen a removal; an addition says it by the port's number.
+  if (steps.some(({ op }) => op === 'del-port')) ops.push(mutate('Open_vSwitch', byUuid(root), ['next_cfg', '+=', 1]))
   return ops
 }
 

@@ -72,11 +72,14 @@ export function planBridge(want: WantedSwitch, seen: SeenSwitch, owner: string, 
   const steps: BridgeStep[] = bridgeSteps(want, seen)
   const conflicts: string[] = []
   const bridges = new Set([want.bridge, ...seen.bridges.map(({ name }) => name)])
+  const unreachable = new Set(want.ports.flatMap(({ name, bridge }) => (bridges.has(bridge) ? [] : [name])))
   const byName = new Map(seen.ports.map((port) => [port.name, port]))
   for (const port of want.ports) {
     const there = byName.get(port.name)
     if (!bridges.has(port.bridge))
       conflicts.push(`bridge ${port.bridge} does not exist: create it or change the bridge mappings`)
+    // A patch without its other end leads nowhere.
+    else if (unreachable.has(port.options['peer'] ?? '')) continue
     else if (!there) steps.push({ op: 'add-port', port })
     else if (there.marks[OWNER_KEY] !== owner)
       conflicts.push(`a port named ${port.name} that is not ours stands on ${there.bridge}`)

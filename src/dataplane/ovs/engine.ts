@@ -11,11 +11,13 @@ import type { Realization } from '#wire/realization.ts'
 import { BASE, createDesired, type Desired, type Slot } from './desired.ts'
 import type { Numbers } from './numbers.ts'
 import { type FlowPlan, isEmpty, noteCarriedOut, planFlows, type SeenFlow } from './plan.ts'
-import type { DhcpServers, Flows, Switch } from './port.ts'
+import type { DhcpServers } from '../linux/dhcp.ts'
+import type { Flows, Switch } from './port.ts'
 import { createRelations, type Relations } from './relations.ts'
 import { createSerial, type Serial } from './serial.ts'
-import { concernedBy, realizationOf, repaired, servedBy } from './status.ts'
+import { concernedBy, realizationOf, repaired, servedBy, withPorts } from './status.ts'
 import { emptyLocalView, type LocalView, localChanges, recordingView, type Sources, type View } from './view.ts'
+import { dhcpDevice } from '../linux/dhcp-want.ts'
 import { type SwitchConfig, wantedSwitch } from './wanted-switch.ts'
 
 export interface EngineOptions {
@@ -32,6 +34,9 @@ export interface EngineOptions {
 
 /** What a foreign hand did to flows: how they stand now, null where they are gone. */
 export type FlowChanges = ReadonlyMap<Slot, SeenFlow | null>
+
+/** The switch believes in the device, the DHCP server cannot find it: it went with its namespace. */
+const DEVICE_LOST = /has not made interface/
 
 export class Engine {
   readonly #options: EngineOptions
@@ -73,7 +78,8 @@ export class Engine {
       await this.#ensureSwitch()
       const { slots, concerned } = this.#compile(this.#started ? changed : [BASE, ...changed])
       this.#started = true
-      await Promise.all([this.#settle(slots), this.#options.dhcp.reconcile(world, inSync)])
+      const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
+      await Promise.all([this.#settle(slots), serving ? this.#serve() : null])
       return this.#report(new Set([...keys, ...concerned]))
     })
   }
@@ -87,7 +93,7 @@ export class Engine {
       const { slots, concerned } = this.#compile([])
       await this.#settle(slots)
       if (put.length === 0) return this.#report(concerned)
-      await this.#options.dhcp.reconcile(this.#world, this.#inSync)
+      await this.#serve()
       const message = `put back on the switch: ${put.join(', ')}`
       const keys = new Set([...concerned, ...servedBy(put, this.#view())])
       return this.#report(keys).map((it) => repaired(it, message))
@@ -105,6 +111,19 @@ export class Engine {
         else this.#seen?.delete(slot)
       }
       return this.#repaired(await this.#settle(changes.keys()))
+    })
+  }
+
+  /** DHCP servers died, lost their namespace or device, or can be made now. */
+  dhcpChanged(networks: readonly string[]): void {
+    const { dhcp } = this.#options
+    void this.#look('look at the DHCP servers', async () => {
+      const served = new Set(networks.filter((id) => dhcp.problemOf(id) === null))
+      await this.#serve()
+      return networks.flatMap((id) => {
+        const reports = this.#report(withPorts([id], this.#view()))
+        return served.has(id) ? reports.map((it) => repaired(it, 'its DHCP server was put back')) : reports
+      })
     })
   }
 
@@ -179,6 +198,18 @@ export class Engine {
     const known = this.#instructions.get(wanted) ?? this.#options.flows.instructionsOf(wanted)
     this.#instructions.set(wanted, known)
     return known === seen.instructions
+  }
+
+  /** DHCP servers for every network that wants one; a device that vanished in its namespace is made anew first. */
+  async #serve(): Promise<void> {
+    const { dhcp, switch: database, config } = this.#options
+    await dhcp.reconcile(this.#world, this.#inSync)
+    const lost = [...this.#local.dhcp.keys()].filter((id) => DEVICE_LOST.test(dhcp.problemOf(id) ?? ''))
+    if (lost.length === 0) return
+    this.#options.log.warn({ networks: lost }, 'DHCP interfaces vanished; making them anew')
+    await database.renew(lost.map(dhcpDevice), wantedSwitch(config, this.#world))
+    await this.#settle(this.#compile([]).slots)
+    await dhcp.reconcile(this.#world, this.#inSync)
   }
 
   /** Makes the bridge hold what is desired in `slots`; everywhere, if it was not read back or swept yet. */

@@ -5,16 +5,16 @@
  */
 import { dirname, join } from 'node:path'
 import type { Logger } from '#kernel/log.ts'
+import { createDhcpServers, type DhcpServers } from '../linux/dhcp.ts'
 import type { Capabilities, Dataplane, DataplaneEvents } from '../port.ts'
 import { PIPELINE_VERSION } from './cookie.ts'
 import { Engine } from './engine.ts'
 import { openFlows } from './flows.ts'
 import { type AgentLock, takeLock } from './lock.ts'
 import { type Numbers, openNumbers } from './numbers.ts'
-import type { DhcpServers, Flows, Switch } from './port.ts'
+import type { Flows, Switch } from './port.ts'
 import { openSwitch } from './switch.ts'
 import type { SwitchConfig } from './wanted-switch.ts'
-import { noDhcp } from './dhcp.ts'
 
 export interface OvsOptions {
   /** This host's name, as the server knows it. */
@@ -102,7 +102,7 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
   const lock = undo.adopt(await takeLock(ovsdb, log, events.fatal), (it) => it.close())
   const numbers = undo.adopt(openNumbers(stateDir), (it) => it.close())
   const flows = undo.adopt(openFlows({ target, log }), (it) => it.close())
-  const dhcp = undo.adopt(noDhcp(), (it) => it.close())
+  const dhcp = undo.adopt(createDhcpServers({ stateDir, hostTag: owner, log }), (it) => it.close())
   const engine = new Engine({
     host,
     config,
@@ -116,6 +116,7 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
   })
   database.onChange(() => engine.databaseChanged())
   flows.onUp(() => engine.reconnected())
+  dhcp.onDirty((networks) => engine.dhcpChanged(networks))
   flows.onForeign((changes) => engine.flowsChanged(changes))
   const timer = setInterval(() => void engine.readBack(), options.readBackMs ?? 30_000)
   timer.unref()

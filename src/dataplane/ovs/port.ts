@@ -1,6 +1,5 @@
 /** The narrow access to the host that the engine works through; tests put memory in its place. */
 import type { Flow } from '#protocol/openflow/flow.ts'
-import type { World } from '#wire/objects.ts'
 import type { WantedSwitch } from './bridge-plan.ts'
 import type { Slot, SlotOf } from './desired.ts'
 import type { FlowPlan, SeenFlow } from './plan.ts'
@@ -36,6 +35,8 @@ export interface Switch {
    * and what stands in the way, one sentence each.
    */
   ensure(want: WantedSwitch, inSync: boolean): Promise<Ensured>
+  /** Makes the switch open these ports of ours anew: their devices went away without its notice. */
+  renew(names: readonly string[], want: WantedSwitch): Promise<void>
   /** Called after each change of what `ensure` and `local` look at. */
   onChange(listener: () => void): () => void
   close(): Promise<void>
@@ -44,13 +45,4 @@ export interface Switch {
 export interface Ensured {
   readonly touched: readonly string[]
   readonly conflicts: readonly string[]
-}
-
-/** DHCP servers of this host's networks. */
-export interface DhcpServers {
-  /** Makes the servers serve what `world` says; resolves when they do or will not. */
-  reconcile(world: World, inSync: boolean): Promise<void>
-  /** Why the server of a network does not answer; null when it does, or none is wanted. */
-  problemOf(network: string): string | null
-  close(): Promise<void>
 }

@@ -5,7 +5,7 @@ import { carrierOf } from './compile/network.ts'
 import { gateOf } from './compile/port.ts'
 import { problemsOf } from './compile/security-group.ts'
 import type { View } from './view.ts'
-import { dhcpInterface } from './wanted-switch.ts'
+import { dhcpDevice } from '../linux/dhcp-want.ts'
 
 /** What the executors found, beside the world and the host. */
 export interface Findings {
@@ -89,10 +89,11 @@ export function concernedBy(localFacts: readonly string[], view: View): Readonly
 /** The reported objects that ports of ours with these names serve: one network, or (tunnel, patch, bridge) all. */
 export function servedBy(names: readonly string[], view: View): readonly WireKey[] {
   const networks = view.networks()
-  const dhcp = new Map(networks.map((id) => [dhcpInterface(id), id]))
+  const dhcp = new Map(networks.map((id) => [dhcpDevice(id), id]))
   const served = names.map((name) => dhcp.get(name))
   return withPorts(served.includes(undefined) ? networks : served.filter((id) => id !== undefined), view)
 }
 
-const withPorts = (networks: readonly string[], view: View): WireKey[] =>
+/** The networks with their ports here. */
+export const withPorts = (networks: readonly string[], view: View): WireKey[] =>
   networks.flatMap((id) => [`network/${id}` as const, ...view.portsOf(id).map((port) => `port/${port}` as const)])

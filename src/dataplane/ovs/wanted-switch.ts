@@ -1,4 +1,5 @@
 /** Which bridge and ports this host needs: tunnels by configuration, patches by bridge mapping, DHCP by network. Pure. */
+import { dhcpDevice } from '../linux/dhcp-want.ts'
 import type { World } from '#wire/objects.ts'
 import { NETWORK_KEY, PHYSNET_KEY, type WantedPort, type WantedSwitch } from './bridge-plan.ts'
 
@@ -57,12 +58,9 @@ export const patchNames = (bridge: string): readonly [inner: string, outer: stri
   `phy-${bridge}`,
 ]
 
-/** Name of the DHCP interface of a network: a device name, at most 15 characters. */
-export const dhcpInterface = (network: string): string => `dh${network.replaceAll('-', '').slice(0, 11)}`
-
 const dhcpPort = (config: SwitchConfig, network: string, mac: string): WantedPort => ({
   bridge: config.integrationBridge,
-  name: dhcpInterface(network),
+  name: dhcpDevice(network),
   type: 'internal',
   options: {},
   mac,
