@@ -1,7 +1,15 @@
 /** Reads what of a network's DHCP server stands on the host, and carries out single steps. No decisions. */
 import { join } from 'node:path'
 import type { DhcpSeen, DhcpStep } from './dhcp-plan.ts'
-import { confHash, type DhcpFiles, type DhcpWant, dhcpDevice, readLeases } from './dhcp-want.ts'
+import {
+  confHash,
+  type DhcpFiles,
+  type DhcpWant,
+  dhcpDevice,
+  readLeases,
+  staleLeases,
+  withoutLeases,
+} from './dhcp-want.ts'
 import type { LinuxPort } from './port.ts'
 
 /** Where one network's server lives. */
@@ -39,22 +47,25 @@ export const readTaken = async (host: LinuxPort, { dir }: Site): Promise<Map<str
 
 export async function look(host: LinuxPort, site: Site, want: DhcpWant, hash: string): Promise<DhcpSeen> {
   const { namespace, dir } = site
-  const [id, server, files, loaded] = await Promise.all([
+  const [id, server, files, loaded, home, taken] = await Promise.all([
     host.namespaceId(namespace),
     readServer(host, site),
     readFiles(host, dir, hash),
     host.read(join(dir, LOADED)),
+    host.link(null, want.device),
+    readTaken(host, site),
   ])
   const inside = id === null ? null : await host.link(namespace, want.device)
-  const outside = inside ? null : await host.link(null, want.device)
+  const inNamespace = server !== null && id !== null && (await host.namespaceOf(server.pid)) === id
   return {
     namespace: id !== null,
-    link: inside ? { at: 'namespace', ...inside } : outside ? { at: 'home', ...outside } : null,
-    server: server && { ...server, inNamespace: id !== null && (await host.namespaceOf(server.pid)) === id },
+    link: home ? { at: 'home', ...home } : inside && { at: 'namespace', ...inside },
+    orphan: home !== null && inside !== null,
+    server: server && { ...server, inNamespace },
     files,
     // What was read counts for the process that read it.
-    loaded:
-      loaded !== null && server && loaded.startsWith(`${server.pid} `) ? loaded.slice(`${server.pid} `.length) : null,
+    loaded: server && loaded?.startsWith(`${server.pid} `) ? loaded.slice(`${server.pid} `.length) : null,
+    stale: staleLeases(want, taken),
   }
 }
 
@@ -83,6 +94,8 @@ export async function carryOut(host: LinuxPort, site: Site, device: string, step
       return host.ip(namespace, ['link set lo up'])
     case 'name-namespace':
       return void (await host.run('ip', ['netns', 'attach', namespace, String(step.pid)]))
+    case 'drop-link':
+      return host.ip(namespace, [`link delete ${device}`])
     case 'move-link':
       return void (await host.run('ip', ['link', 'set', device, 'netns', namespace]))
     case 'set-link': {
@@ -99,6 +112,10 @@ export async function carryOut(host: LinuxPort, site: Site, device: string, step
     }
     case 'write':
       return writeFiles(host, dir, step.files)
+    case 'forget': {
+      const leases = (await host.read(join(dir, 'leases'))) ?? ''
+      return host.write(join(dir, 'leases'), withoutLeases(leases, step.addresses))
+    }
     case 'start':
       await inside('dnsmasq', `--conf-file=${join(dir, CONF)}${step.confHash}`)
       return markLoaded(host, site, step.loaded)
@@ -139,7 +156,8 @@ export async function takeDown(host: LinuxPort, site: Site): Promise<void> {
   const server = await readServer(host, site)
   if (server) await stop(host, server.pid)
   const device = dhcpDevice(site.networkId)
-  if ((await host.namespaceId(site.namespace)) !== null && (await host.link(site.namespace, device)))
+  const inside = (await host.namespaceId(site.namespace)) !== null && (await host.link(site.namespace, device)) !== null
+  if (inside && !(await host.link(null, device)))
     await host.run('ip', ['-n', site.namespace, 'link', 'set', device, 'netns', String(process.pid)])
   if ((await host.namespaces()).includes(site.namespace)) await host.run('ip', ['netns', 'del', site.namespace])
   await host.remove(site.dir)

@@ -15,6 +15,8 @@ export interface DhcpWant {
   /** Those with DHCP. */
   readonly subnets: readonly SubnetObject[]
   readonly leases: readonly Lease[]
+  /** MACs of all ports of the network on this host, with addresses or without. */
+  readonly macs: readonly string[]
 }
 
 /** An address that one MAC gets. */
@@ -61,15 +63,15 @@ function dhcpWant(
       })),
   )
   leases.sort((a, b) => (a.ip < b.ip ? -1 : 1))
-  const { id: networkId, mtu } = network
   return {
-    networkId,
-    device: dhcpDevice(networkId),
+    networkId: network.id,
+    device: dhcpDevice(network.id),
     mac: dhcp.mac_address,
-    mtu,
+    mtu: network.mtu,
     addresses: addresses.sort(),
     subnets,
     leases,
+    macs: ports.map((port) => port.mac_address).sort(),
   }
 }
 
@@ -97,8 +99,9 @@ export interface FilePaths {
 }
 
 /**
- * `taken`: address → MAC that holds a lease of it (from the lease file). An address that went from a MAC that is no
- * more to another is written for both: dnsmasq refuses an address leased to someone its line does not name.
+ * `taken`: address → MAC that holds a lease of it (from the lease file). dnsmasq refuses an address that is leased to
+ * someone its line does not name: so an IPv4 address that went from a port that is no more to another is written for
+ * both. Where that cannot be done, `staleLeases` says so.
  */
 export function dhcpFiles(want: DhcpWant, paths: FilePaths, taken: ReadonlyMap<string, string>): DhcpFiles {
   return {
@@ -154,14 +157,24 @@ const tag = ({ id }: SubnetObject): string => `s${id.replaceAll('-', '')}`
 const netmask = (length: number): string =>
   formatIp({ version: 4, value: 0xffffffffn ^ (0xffffffffn >> BigInt(length)) })
 
-function hostLines({ leases }: DhcpWant, taken: ReadonlyMap<string, string>): string[] {
-  const current = new Set(leases.map(({ mac }) => mac))
-  return leases.map(({ mac, ip, hostname: name }) => {
-    const holder = taken.get(ip)
-    const also = holder !== undefined && holder !== mac && !current.has(holder) ? `,${holder}` : ''
-    return `${mac}${also},${name},${ip.includes(':') ? `[${ip}]` : ip}`
+function hostLines(want: DhcpWant, taken: ReadonlyMap<string, string>): string[] {
+  return want.leases.map(({ mac, ip, hostname: name }) => {
+    const holder = formerHolder(want, mac, ip, taken)
+    return [mac, ...(holder === null ? [] : [holder]), name, ip.includes(':') ? `[${ip}]` : ip].join(',')
   })
 }
+
+/** The MAC of a port that is gone and still holds a lease of this IPv4 address. */
+function formerHolder(want: DhcpWant, mac: string, ip: string, taken: ReadonlyMap<string, string>): string | null {
+  const holder = taken.get(ip)
+  return holder === undefined || holder === mac || want.macs.includes(holder) || ip.includes(':') ? null : holder
+}
+
+/** Addresses with a lease that must be forgotten, or their new port gets nothing until it ends. */
+export const staleLeases = (want: DhcpWant, taken: ReadonlyMap<string, string>): string[] =>
+  want.leases
+    .filter(({ mac, ip }) => (taken.get(ip) ?? mac) !== mac && formerHolder(want, mac, ip, taken) === null)
+    .map(({ ip }) => ip)
 
 /**
  * Options of one subnet. Without a gateway the router option is sent empty, or dnsmasq would name itself. Clients that
@@ -186,11 +199,23 @@ function optionLines(subnet: SubnetObject, mtu: number): string[] {
   ].map((option) => `tag:${tag(subnet)},${option.replace(/^option:(121|249),/, '$1,')}`)
 }
 
-/** IPv4 leases that dnsmasq wrote: address → MAC. */
+const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/
+/** DUIDs made of a link-layer address, with time or without (RFC 8415 §11.2, §11.4), on Ethernet. */
+const DUID_MAC = /^00:(?:01:00:01:(?:[0-9a-f]{2}:){4}|03:00:01:)((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$/
+
+/** Address and MAC of each lease that dnsmasq wrote; IPv6 leases of clients whose DUID hides their MAC are left out. */
 export const readLeases = (text: string): Map<string, string> =>
   new Map(
     text.split('\n').flatMap((line) => {
-      const [, mac = '', ip = ''] = line.split(' ')
-      return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) && parseIp(ip)?.version === 4 ? [[ip, mac] as const] : []
+      const [, id = '', ip = '', , duid = ''] = line.split(' ')
+      const mac = ip.includes(':') ? DUID_MAC.exec(duid)?.[1] : MAC.exec(id)?.[0]
+      return mac !== undefined && parseIp(ip) ? [[ip, mac] as const] : []
     }),
   )
+
+/** The lease file without the leases of these addresses. */
+export const withoutLeases = (text: string, ips: readonly string[]): string =>
+  text
+    .split('\n')
+    .filter((line) => !ips.includes(line.split(' ')[2] ?? ''))
+    .join('\n')

@@ -49,10 +49,8 @@ before(async () => {
 after(async () => {
   for (const agent of agents) agent.kill('SIGKILL')
   if (skip !== false) return
-  for (const path of readdirSync(join(dir, 'state', 'dhcp'))) {
-    const pid = Number(readFileSync(join(dir, 'state', 'dhcp', path, 'pid'), 'utf8'))
-    if (pid > 1) process.kill(pid)
-  }
+  const pidFile = join(dir, 'state', 'dhcp', NETWORK, 'pid')
+  if (existsSync(pidFile) && alive(serverPid())) process.kill(serverPid())
   for (const name of [NAMESPACE, ...[1, 2, 3].map(vm)])
     if (existsSync(`/run/netns/${name}`)) run('ip', 'netns', 'del', name)
   await ovs.stop()
@@ -138,9 +136,11 @@ const want = (...leases: Lease[]): DhcpWant => ({
   addresses: ['10.0.0.2/24', 'fd00:5::2/64'],
   subnets: [subnet, subnet6],
   leases,
+  macs: [...new Set(leases.map((one) => one.mac))],
 })
 const serverPid = (): number => Number(readFileSync(join(dir, 'state', 'dhcp', NETWORK, 'pid'), 'utf8'))
-const alive = (pid: number): boolean => existsSync(`/proc/${pid}`)
+const alive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== ''
 /** What udhcpc is given; empty when nobody answers. */
 const askUdhcpc = (n: number): string => {
   const args = [
@@ -229,9 +229,17 @@ test('from a device on the switch to an address in a guest, and through every mi
   await t.test('an address that goes to another port is given out at once', async () => {
     assert.equal(await agent.reconcile([want(lease(2, '10.0.0.61'))]), null)
     assert.match(askUdhcpc(2), /ip=10\.0\.0\.61 /)
-    assert.equal(askUdhcpc(1), '', 'its former holder gets nothing')
     assert.equal(serverPid(), pid)
+  })
+
+  await t.test('two ports that swap their addresses get the right ones', async () => {
+    assert.equal(await agent.reconcile([want(lease(1, '10.0.0.62'), lease(2, '10.0.0.61'))]), null)
+    assert.match(askUdhcpc(1), /ip=10\.0\.0\.62 /)
+    assert.equal(await agent.reconcile([want(lease(2, '10.0.0.62'), lease(1, '10.0.0.61'))]), null)
+    assert.match(askUdhcpc(1), /ip=10\.0\.0\.61 /)
+    assert.match(askUdhcpc(2), /ip=10\.0\.0\.62 /)
     assert.equal(await agent.reconcile([want(...first)]), null)
+    pid = serverPid()
   })
 
   await t.test('a killed server is noticed and started again', async () => {

@@ -179,7 +179,9 @@ class Service implements Dhcp {
  */
 async function needsWork(host: LinuxPort, place: Site, { want, error }: Made): Promise<boolean> {
   const server = await readServer(host, place)
-  if (error) return (await host.carries(null, want.device, [])) || server !== null
+  // A device at home is new: the switch has made it, or made it again and abandoned the one in the namespace.
+  if (await host.carries(null, want.device, [])) return true
+  if (error) return server !== null
   if (!server) return true
   const [home, named] = await Promise.all([host.namespaceOf(server.pid), host.namespaceId(place.namespace)])
   return home !== named || !(await host.carries(server.pid, want.device, want.addresses))
