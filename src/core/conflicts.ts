@@ -68,7 +68,7 @@ function dangling(
       })
     if (resource === 'security_group') return new ApiError('SecurityGroupInUse', { id, reason: 'in use' })
   }
-  if (/_network_id_fkey$/.test(constraint)) return new ApiError('NetworkNotFound', { net_id: value })
+  if (constraint.endsWith('_network_id_fkey')) return new ApiError('NetworkNotFound', { net_id: value })
   if (/security_group_id_fkey$|remote_group_id_fkey$/.test(constraint))
     return new ApiError('SecurityGroupNotFound', { id: value })
   if (constraint === 'ip_allocations_subnet_id_fkey') return new ApiError('SubnetNotFound', { subnet_id: value })

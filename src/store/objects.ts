@@ -38,20 +38,36 @@ function text(resource: ComposedResource, purpose: string, make: () => string): 
 
 const image = (resource: ComposedResource): string => `(select row_to_json(o) from (select ${imageList(resource)}) o)`
 
+/** True when an attribute is read from other rows than the object's own. */
+const looksElsewhere = (resource: ComposedResource): boolean =>
+  Object.values(resource.attributes).some((one) => one.column === null && one.sql !== null)
+
+/**
+ * The object, locked. A statement that waited for a lock sees the row as it is now and all other rows as they were
+ * before: what is read from other rows is read by a second statement, sent together with the first.
+ */
 export async function loadObject(
   tx: Transaction,
   resource: ComposedResource,
   id: string,
   lock: keyof typeof LOCKS,
 ): Promise<Image | undefined> {
-  const sql = text(
-    resource,
-    `load ${lock}`,
-    () => `select ${image(resource)} as image from ${resource.table} t where t.id = $1${LOCKS[lock]}`,
-  )
-  const [row] = await tx.query<{ image: Image }>(sql, [id])
+  const apart = lock !== 'none' && looksElsewhere(resource)
+  const sql = text(resource, apart ? 'load none' : `load ${lock}`, () => {
+    return `select ${image(resource)} as image from ${resource.table} t where t.id = $1${apart ? '' : LOCKS[lock]}`
+  })
+  const locked =
+    apart &&
+    tx.query(
+      text(resource, `lock ${lock}`, () => lockStatement(resource, lock)),
+      [id],
+    )
+  const [, [row]] = await Promise.all([locked, tx.query<{ image: Image }>(sql, [id])])
   return row?.image
 }
+
+const lockStatement = ({ table }: ComposedResource, lock: keyof typeof LOCKS): string =>
+  `select 1 from ${table} t where t.id = $1${LOCKS[lock]}`
 
 /** Objects whose attributes equal the given values, by id. `security_groups:has` and `fixed_ips:subnet_id` look inside. */
 export async function findObjects(
