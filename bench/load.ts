@@ -76,7 +76,7 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<{ measured: Measured; answers: Answer[] }> {
   const { name, clients, calls, cpu } = options
-  const answers: Answer[] = new Array(calls.length)
+  const answers: Answer[] = []
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < calls.length) {

@@ -80,7 +80,7 @@ function fromBytes(bytes: readonly number[]): bigint {
 }
 
 function toBytes(value: bigint, count: number): number[] {
-  const bytes = new Array<number>(count)
+  const bytes = Array.from({ length: count }, () => 0)
   for (let i = count - 1, rest = value; i >= 0; i--, rest >>= 8n) bytes[i] = Number(rest & 0xffn)
   return bytes
 }

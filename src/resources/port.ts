@@ -10,7 +10,6 @@ import {
   list,
   mac,
   oneOf,
-  optional,
   parseAddress,
   parseMac,
   parseText,

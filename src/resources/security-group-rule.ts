@@ -3,6 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
 import {
   cidr,
+  type Context,
   defineResource,
   oneOf,
   optional,
@@ -11,7 +12,6 @@ import {
   type Row,
   text,
   uuid,
-  type Write,
 } from '#model/define.ts'
 import type { Attribute } from '#model/attribute.ts'
 import { protocolNumber, PROTOCOLS, checkRule } from './security-group-protocols.ts'
