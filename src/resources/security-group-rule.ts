@@ -1,18 +1,7 @@
 /** One allowance of a security group. */
 import { ApiError } from '#kernel/errors.ts'
 import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
-import {
-  cidr,
-  type Context,
-  defineResource,
-  oneOf,
-  optional,
-  parseText,
-  Reject,
-  type Row,
-  text,
-  uuid,
-} from '#model/define.ts'
+import { cidr, defineResource, oneOf, optional, parseText, Reject, type Row, text, uuid } from '#model/define.ts'
 import type { Attribute } from '#model/attribute.ts'
 import { protocolNumber, PROTOCOLS, checkRule } from './security-group-protocols.ts'
 import { identity, standard } from './standard.ts'
