@@ -1,11 +1,20 @@
 /** The agents of a lab: one real process a host, inside the host's network namespace, with a state folder of its own. */
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inNamespace, waitFor } from './exec.ts'
-import { hostIndex, hostNamespace, tunnelIp } from './names.ts'
+import { hostIndex, hostNamespace, type LabPaths, tunnelIp } from './names.ts'
 import { ovsEnv } from './ovs.ts'
-import { isAlive, isAliveIn, signal, startDetached, terminate, waitGone } from './processes.ts'
+import {
+  isAlive,
+  isAliveIn,
+  type ProcessRef,
+  refFromPidFile,
+  signal,
+  startDetached,
+  terminate,
+  waitGone,
+} from './processes.ts'
 import { REPOSITORY } from './repository.ts'
 import { type HostState, type Lab, readHost, writeHost } from './state.ts'
 
@@ -73,4 +82,25 @@ export const waitForAgent = async (
   if (up === 'up') return
   const what = up === 'dead' ? 'ended' : `did not report within ${timeout / 1000} s`
   throw new Error(`the agent of ${host} ${what}; the end of ${agentLog(lab, host)}:\n${await agentSaid(lab, host)}`)
+}
+
+/** What an agent keeps on its host beside its own process: a DHCP server a network, each in a namespace. */
+export interface DhcpServer {
+  readonly network: string
+  readonly namespace: string
+  readonly process: ProcessRef | null
+}
+
+/** The DHCP servers of a host, found by their folders (`dhcp/<network id>` in the agent's state); no agent is asked. */
+export const dhcpServers = async (paths: LabPaths, host: string): Promise<DhcpServer[]> => {
+  const root = join(paths.host(host), 'agent', 'dhcp')
+  const networks = await readdir(root).catch(() => [] as string[])
+  return Promise.all(
+    networks.map(async (network) => {
+      const ref = refFromPidFile(join(root, network, 'pid'))
+      const command = await readFile(`/proc/${ref?.pid}/cmdline`, 'utf8').catch(() => '')
+      const namespace = `dhcp-${host}-${network.replaceAll('-', '').slice(0, 8)}`
+      return { network, namespace, process: command.includes(join(root, network)) ? ref : null }
+    }),
+  )
 }

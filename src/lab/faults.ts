@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path'
 import { run, sleep } from './exec.ts'
-import { startAgent, stopAgent, waitForAgent } from './agents.ts'
+import { dhcpServers, startAgent, stopAgent, waitForAgent } from './agents.ts'
 import { restoreOvs } from './hosts.ts'
 import { ovsProcesses } from './ovs.ts'
-import { terminate } from './processes.ts'
+import { signal, terminate } from './processes.ts'
 import { startServer, stopServer } from './server.ts'
 import type { Lab } from './state.ts'
 
@@ -114,13 +114,5 @@ export const breakFlows = async (lab: Lab, host: string): Promise<void> => {
 }
 
 /** Kills the DHCP servers that belong to this host's agent; answers how many there were. */
-export const breakDhcp = async (lab: Lab, host: string): Promise<number> => {
-  const dir = lab.paths.host(host)
-  const found = await run(['pgrep', '-f', `^[^ ]*dnsmasq .*${dir.replaceAll('.', '\\.')}/`]).catch(() => '')
-  const pids = found
-    .split('\n')
-    .filter((line) => line !== '')
-    .map(Number)
-  for (const pid of pids) process.kill(pid, 'SIGKILL')
-  return pids.length
-}
+export const breakDhcp = async (lab: Lab, host: string): Promise<number> =>
+  (await dhcpServers(lab.paths, host)).filter(({ process }) => signal(process, 'SIGKILL')).length

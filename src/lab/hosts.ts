@@ -1,8 +1,9 @@
 /** Bringing a lab's hosts up and taking everything of a lab away; both may be repeated, and begin from any half state. */
 import { rm, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from './exec.ts'
-import { hostName, labPaths, namespacePrefix } from './names.ts'
+import { dhcpServers } from './agents.ts'
+import { run, tryRun } from './exec.ts'
+import { hostName, type LabPaths, labPaths, namespacePrefix } from './names.ts'
 import { joinUnderlay, ovsProcesses, startOvs, warmNeighbors } from './ovs.ts'
 import { processesIn, type ProcessRef, terminate } from './processes.ts'
 import { hostsOnDisk, type Lab, listVms, readHost } from './state.ts'
@@ -31,9 +32,17 @@ export const restoreOvs = async (lab: Lab, host: string): Promise<void> => {
   await warmNeighbors(lab, host, hostNames(lab))
 }
 
+/** Ends the DHCP servers that agents left behind, and their namespaces. */
+const removeDhcpServers = async (paths: LabPaths, hosts: readonly string[]): Promise<void> => {
+  const servers = (await Promise.all(hosts.map((host) => dhcpServers(paths, host)))).flat()
+  await Promise.all(servers.map(({ process }) => terminate(process, 2_000)))
+  const names = await namespacesNow()
+  for (const { namespace } of servers) if (names.has(namespace)) await tryRun(['ip', 'netns', 'del', namespace])
+}
+
 /**
- * Removes a lab: the recorded processes, every process inside its namespaces, the namespaces, the files. What an agent
- * left in namespaces of its own is named by `extraNamespaces`. Works from names alone, so a lost record is no obstacle.
+ * Removes a lab: the recorded processes, every process inside its namespaces, the namespaces, the files; and what its
+ * agents left in namespaces of their own. Answers false when there was nothing.
  */
 export const takeDown = async (root: string, name: string): Promise<boolean> => {
   const paths = labPaths(root, name)
@@ -42,6 +51,7 @@ export const takeDown = async (root: string, name: string): Promise<boolean> => 
   const vms = await listVms(paths).catch(() => [])
   const switches = hosts.flatMap((host) => Object.values(ovsProcesses(paths.host(host))) as (ProcessRef | null)[])
   await Promise.all(agents.map((agent) => terminate(agent)))
+  await removeDhcpServers(paths, hosts)
   const ours = [...(await namespacesNow())].filter((ns) => ns.startsWith(namespacePrefix(name)))
   const found = ours.length > 0 || hosts.length > 0 || vms.length > 0
   const inside = (await Promise.all(ours.map(processesIn))).flat()

@@ -34,36 +34,40 @@ export interface Out {
   readonly columns?: number
 }
 
-/** `steps` is how many steps and proofs the whole tour has, for the progress display. */
-export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): Stage => {
-  const style = styleFor(out, env)
-  const live = out.isTTY === true && env['TERM'] !== 'dumb'
+/** The last line of a terminal: what is going on, and how far the tour is. Draws nothing where there is no terminal. */
+const createProgress = (out: Out, style: Style, live: boolean, steps: number) => {
   const began = performance.now()
-  const proofs: Proof[] = []
   let done = 0
   let frame = 0
-  const status = (label: string): string => {
-    const share = Math.min(1, done / steps)
-    const bar = '█'.repeat(Math.round(share * 20)).padEnd(20, '░')
-    const line = `${FRAMES[frame++ % FRAMES.length]} ${bar} ${duration(performance.now() - began).padStart(6)}  ${label}`
-    return line.slice(0, (out.columns ?? 80) - 1)
+  const line = (label: string): string => {
+    const bar = '█'.repeat(Math.round(Math.min(1, done / steps) * 20)).padEnd(20, '░')
+    const spent = duration(performance.now() - began).padStart(6)
+    return `${FRAMES[frame++ % FRAMES.length]} ${bar} ${spent}  ${label}`.slice(0, (out.columns ?? 80) - 1)
   }
-  const clear = (): void => void (live && out.write('\r\u001b[K'))
-  const watch = async <T>(label: string, work: () => Promise<T>): Promise<T> => {
+  return async <T>(label: string, work: () => Promise<T>): Promise<T> => {
     if (!live) return work()
-    const draw = (): void => void out.write(`\r\u001b[K${style.dim(status(label))}`)
+    const draw = (): void => void out.write(`\r\u001b[K${style.dim(line(label))}`)
     draw()
     const timer = setInterval(draw, 80)
     try {
       return await work()
     } finally {
       clearInterval(timer)
-      clear()
+      out.write('\r\u001b[K')
       done++
     }
   }
+}
+
+/** `steps` is how many steps and proofs the whole tour has, for the progress display. */
+export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): Stage => {
+  const style = styleFor(out, env)
+  const watch = createProgress(out, style, out.isTTY === true && env['TERM'] !== 'dumb', steps)
+  const began = performance.now()
+  const proofs: Proof[] = []
   const line = (mark: string, text: string, since: number): void =>
     void out.write(`  ${mark} ${text}  ${style.dim(`(${duration(performance.now() - since)})`)}\n`)
+  const failure = (error: unknown) => ({ holds: false, seen: error instanceof Error ? error.message : String(error) })
   return {
     act: (title, text) => void out.write(`\n${style.bold(title)}\n${text === '' ? '' : `${wrap(text)}\n`}`),
     tell: (text) => void out.write(`  ${style.dim(text)}\n`),
@@ -75,20 +79,14 @@ export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): St
     },
     async prove(claim, check) {
       const since = performance.now()
-      const result = await watch(claim, () =>
-        check().catch((error: unknown) => ({
-          holds: false,
-          seen: error instanceof Error ? error.message : String(error),
-        })),
-      )
+      const result = await watch(claim, () => check().catch(failure))
       proofs.push({ claim, ...result })
       line(result.holds ? style.good('✓') : style.bad('✗'), `${claim}: ${result.seen}`, since)
       return result.holds
     },
     breakOff(error) {
-      const seen = error instanceof Error ? error.message : String(error)
-      proofs.push({ claim: 'the tour comes to its end', seen, holds: false })
-      line(style.bad('✗'), seen, performance.now())
+      proofs.push({ claim: 'the tour comes to its end', ...failure(error) })
+      out.write(`  ${style.bad('✗')} ${failure(error).seen}\n`)
     },
     close: () => {
       out.write(`\n${closing(proofs, style)}\n`)
