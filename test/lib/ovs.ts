@@ -95,10 +95,21 @@ export async function startOvs(options: { dir?: string; netns?: string } = {}): 
   const vsctl = (...args: string[]): Promise<string> =>
     run('ovs-vsctl', ['--timeout=10', `--db=unix:${at('db.sock')}`, ...args])
 
-  if (!existsSync(at('conf.db'))) execFileSync('ovsdb-tool', ['create', at('conf.db'), SCHEMA], { env })
-  await startDb()
-  await vsctl('--no-wait', 'init')
-  await startSwitch()
+  const stop = async (): Promise<void> => {
+    await stopDaemon('vsw')
+    await stopDaemon('ovsdb')
+    if (options.netns === undefined) execFileSync('ip', ['netns', 'del', netns])
+    if (dir === undefined) rmSync(home, { recursive: true, force: true })
+  }
+  try {
+    if (!existsSync(at('conf.db'))) execFileSync('ovsdb-tool', ['create', at('conf.db'), SCHEMA], { env })
+    await startDb()
+    await vsctl('--no-wait', 'init')
+    await startSwitch()
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     netns,
     dir: home,
@@ -115,12 +126,7 @@ export async function startOvs(options: { dir?: string; netns?: string } = {}): 
     stopDb: () => stopDaemon('ovsdb'),
     startSwitch,
     stopSwitch: () => stopDaemon('vsw'),
-    stop: async () => {
-      await stopDaemon('vsw')
-      await stopDaemon('ovsdb')
-      if (options.netns === undefined) execFileSync('ip', ['netns', 'del', netns])
-      if (dir === undefined) rmSync(home, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 

@@ -19,7 +19,7 @@ export interface DhcpWant {
   readonly macs: readonly string[]
 }
 
-/** An address that one MAC gets. */
+/** An address that one MAC gets. Of several for one MAC in a subnet the first counts: the port's first. */
 export interface Lease {
   readonly mac: string
   readonly ip: string
@@ -34,7 +34,10 @@ const LEASE_SECONDS = 86_400
 
 /** One server per network that has a DHCP port; leases for the ports bound to this host only. */
 export function dhcpWants(world: Pick<World, 'network' | 'port'>): DhcpWant[] {
-  const ports = Map.groupBy(world.port.values(), (port) => port.network_id)
+  const ports = Map.groupBy(
+    [...world.port.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    (port) => port.network_id,
+  )
   return [...world.network.values()].flatMap((network) => {
     const { dhcp } = network
     return dhcp ? [dhcpWant(network, dhcp, ports.get(network.id) ?? [])] : []
@@ -50,7 +53,8 @@ function dhcpWant(
   const byId = new Map(network.subnets.map((subnet) => [subnet.id, subnet]))
   const addresses = dhcp.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
     const length = byId.get(subnet_id)?.cidr.split('/')[1]
-    return length === undefined ? [] : [`${ip_address}/${length}`]
+    const tooNarrow = network.mtu < 1280 && ip_address.includes(':') // RFC 8200 §5
+    return length === undefined || tooNarrow ? [] : [`${ip_address}/${length}`]
   })
   const given = new Set(subnets.filter(assignsAddresses).map(({ id }) => id))
   const leases = ports.flatMap((port) =>
@@ -62,7 +66,6 @@ function dhcpWant(
         hostname: hostname(port.dns_name, ip_address),
       })),
   )
-  leases.sort((a, b) => (a.ip < b.ip ? -1 : 1))
   return {
     networkId: network.id,
     device: dhcpDevice(network.id),

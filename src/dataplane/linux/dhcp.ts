@@ -154,9 +154,14 @@ class Service implements Dhcp {
   #watch(): void {
     this.#watching ??= this.#running
       .then(async () => {
+        if (this.#made.size === 0) return
+        const home = await this.#host.devices()
         const sick = await Promise.all(
           [...this.#made.values()].map(async (made) =>
-            (await needsWork(this.#host, this.#site(made.want.networkId), made)) ? made : null,
+            // A device at home is new: the switch has made it, or made it again and left the one in the namespace.
+            home.has(made.want.device) || (await needsWork(this.#host, this.#site(made.want.networkId), made))
+              ? made
+              : null,
           ),
         )
         // What was made anew while we looked is not judged by the old look.
@@ -173,14 +178,9 @@ class Service implements Dhcp {
   }
 }
 
-/**
- * A healthy server lives, in the namespace of its name, with its device and addresses. A failed one needs work once
- * its device is in reach.
- */
+/** A healthy server lives, in the namespace of its name, with its device and addresses. */
 async function needsWork(host: LinuxPort, place: Site, { want, error }: Made): Promise<boolean> {
   const server = await readServer(host, place)
-  // A device at home is new: the switch has made it, or made it again and abandoned the one in the namespace.
-  if (await host.carries(null, want.device, [])) return true
   if (error) return server !== null
   if (!server) return true
   const [home, named] = await Promise.all([host.namespaceOf(server.pid), host.namespaceId(place.namespace)])

@@ -29,6 +29,7 @@ export const linuxHost: LinuxPort = {
     const text = await readText(`/proc/${pid}/cmdline`)
     return text ? text.split('\0').filter((part) => part !== '') : null
   },
+  devices: () => devicesOf('self'),
   carries,
   signal: (pid, signal) => {
     try {
@@ -92,11 +93,15 @@ async function link(namespace: string | null, device: string): Promise<LinkFacts
   return { mac: found.address, mtu: found.mtu, up: found.flags.includes('UP'), addresses: addresses.sort() }
 }
 
-/** Addresses stand in /proc/…/net/fib_trie (IPv4) and if_inet6; devices in dev. */
-async function carries(pid: number | null, device: string, addresses: readonly string[]): Promise<boolean> {
-  const base = `/proc/${pid ?? 'self'}/net`
-  const [devices, v4, v6] = await Promise.all(['dev', 'fib_trie', 'if_inet6'].map((name) => readText(join(base, name))))
-  if (!devices?.split('\n').some((line) => line.trim().startsWith(`${device}:`))) return false
+async function devicesOf(pid: number | 'self'): Promise<Set<string>> {
+  const text = (await readText(`/proc/${pid}/net/dev`)) ?? ''
+  return new Set([...text.matchAll(/^\s*([^\s:]+):/gm)].map(([, name = '']) => name))
+}
+
+/** Addresses stand in /proc/…/net/fib_trie (IPv4) and if_inet6. */
+async function carries(pid: number, device: string, addresses: readonly string[]): Promise<boolean> {
+  if (!(await devicesOf(pid)).has(device)) return false
+  const [v4, v6] = await Promise.all(['fib_trie', 'if_inet6'].map((name) => readText(`/proc/${pid}/net/${name}`)))
   const known = new Set([
     ...[...(v4 ?? '').matchAll(/\|-- ([\d.]+)\n\s+\/32 host LOCAL/g)].map(([, ip]) => ip),
     ...[...(v6 ?? '').matchAll(/^([0-9a-f]{32}) /gm)].map(([, hex = '']) =>

@@ -23,8 +23,10 @@ export interface LinuxPort {
   namespaceOf(pid: number): Promise<number | null>
   /** Command line of a process; null when it is gone or a zombie. */
   commandOf(pid: number): Promise<readonly string[] | null>
-  /** Whether the process's namespace (null: ours) has the device with all these addresses. Cheap: reads /proc. */
-  carries(pid: number | null, device: string, addresses: readonly string[]): Promise<boolean>
+  /** Names of the devices in our own namespace. Cheap: reads /proc. */
+  devices(): Promise<ReadonlySet<string>>
+  /** Whether the process's namespace has the device, and all these addresses. Cheap: reads /proc. */
+  carries(pid: number, device: string, addresses: readonly string[]): Promise<boolean>
   /** Sends a signal; a process that is gone already is no error. */
   signal(pid: number, signal: 'SIGHUP' | 'SIGTERM' | 'SIGKILL'): void
   /** Content, or null when there is no such file. */
