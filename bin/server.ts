@@ -27,17 +27,23 @@ import { enrolmentsIn, serveFeed } from './feed.ts'
 import { coreSettingsOf } from './parts.ts'
 
 type Role = 'all' | 'api' | 'feed'
+/** How the primary tells a worker its role; not a setting. */
+const ROLE = 'SERVER_ROLE'
 
-const { settings } = loadSettings('server', process.argv.slice(2), process.env)
-const log = createLogger('deuteron-server', settings.logLevel)
+interface Setup {
+  readonly settings: ServerSettings
+  readonly url: string
+  readonly log: Logger
+  readonly stack: AsyncDisposableStack
+}
 
-function identityOf({ identity, identityFile, dataDir, publicUrl }: ServerSettings): Identity {
+function identityOf({ identity, identityFile, dataDir, publicUrl }: ServerSettings, log: Logger): Identity {
   if (identity === 'none') return createNone()
   if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
   throw new UserError('--identity keystone is not available in this version: use builtin or none.')
 }
 
-async function prepareDatabase(url: string): Promise<void> {
+async function prepareDatabase({ url, log }: Setup): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'deuteron migrate' })
   await client.connect()
   try {
@@ -48,7 +54,7 @@ async function prepareDatabase(url: string): Promise<void> {
   }
 }
 
-async function serve(role: Role, url: string, stack: AsyncDisposableStack): Promise<void> {
+async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<void> {
   const metrics = createRegistry()
   const database = openDatabase({ url, size: settings.databasePool, log, agentDownTime: settings.agentDownTime })
   stack.defer(() => database.close())
@@ -64,10 +70,12 @@ async function serve(role: Role, url: string, stack: AsyncDisposableStack): Prom
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
-    stack.defer(keepTidy(() => maintainChangeLog(database, { era: core.era, keepSeconds: settings.changeRetention })))
+    stack.defer(
+      keepTidy(() => maintainChangeLog(database, { keepSeconds: settings.changeRetention }), log),
+    )
   }
   if (role !== 'feed') {
-    const identity = identityOf(settings)
+    const identity = identityOf(settings, log)
     const { maxBodySize, paginationMaxLimit: maxLimit } = settings
     const enrolments = enrolmentsIn(database)
     const app = createApi({ core, identity, notifier, enrolments, metrics, log, maxBodySize, maxLimit })
@@ -78,7 +86,7 @@ async function serve(role: Role, url: string, stack: AsyncDisposableStack): Prom
 }
 
 /** Now and then every ten minutes until stopped; a failure waits for the next time. */
-function keepTidy(work: () => Promise<unknown>): () => Promise<void> {
+function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void> {
   const stop = new AbortController()
   const running = (async () => {
     while (!stop.signal.aborted) {
@@ -93,10 +101,10 @@ function keepTidy(work: () => Promise<unknown>): () => Promise<void> {
 }
 
 /** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
-function supervise(workers: number, stack: AsyncDisposableStack): void {
+function supervise(workers: number, { log, stack }: Setup): void {
   let stopping = false
   const start = (role: Role): void => {
-    const worker = cluster.fork({ DEUTERON_ROLE: role })
+    const worker = cluster.fork({ [ROLE]: role })
     worker.once('exit', (code, signal) => {
       if (stopping) return
       log.error({ role, code, signal }, 'a worker ended; starting another')
@@ -114,22 +122,25 @@ function supervise(workers: number, stack: AsyncDisposableStack): void {
   })
 }
 
-async function main(logger: Logger): Promise<void> {
+async function main(): Promise<void> {
+  const { settings } = loadSettings('server', process.argv.slice(2), process.env)
+  const log = createLogger('deuteron-server', settings.logLevel)
   const url = settings.databaseUrl
   if (url === null) throw new UserError('The server needs a database: give --database URL, or use "deuteron up".')
   const stack = new AsyncDisposableStack()
+  const setup = { settings, url, log, stack }
   const asked = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => asked.resolve(signal))
-  if (cluster.isPrimary) await prepareDatabase(url)
-  if (cluster.isPrimary && settings.workers > 0) supervise(settings.workers, stack)
-  else await serve((process.env['DEUTERON_ROLE'] as Role | undefined) ?? 'all', url, stack)
-  logger.info({ signal: await asked.promise }, 'stopping')
+  if (cluster.isPrimary) await prepareDatabase(setup)
+  if (cluster.isPrimary && settings.workers > 0) supervise(settings.workers, setup)
+  else await serve((process.env[ROLE] as Role | undefined) ?? 'all', setup)
+  log.info({ signal: await asked.promise }, 'stopping')
   await stack.disposeAsync()
   process.exit(0)
 }
 
-main(log).catch((error: unknown) => {
+main().catch((error: unknown) => {
   if (error instanceof UserError) console.error(`deuteron server: ${error.message}`)
-  else log.fatal({ err: error }, 'the server cannot run')
+  else createLogger('deuteron-server').fatal({ err: error }, 'the server cannot run')
   process.exit(1)
 })
