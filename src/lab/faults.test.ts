@@ -11,7 +11,8 @@ test('actions are read in order and a star means every host', () => {
     { on: 'wait', seconds: 1.5 },
     { on: 'server', what: 'TERM' },
   ])
-  assert.deepEqual(parseActions('flows:h2:break,ovs:h1:restart', hosts), [
+  assert.deepEqual(parseActions('server:stop,flows:h2:break,ovs:h1:restart', hosts), [
+    { on: 'server', what: 'stop' },
     { on: 'flows', host: 'h2', what: 'break' },
     { on: 'ovs', host: 'h1', what: 'restart' },
   ])
@@ -25,6 +26,7 @@ test('what is no action is answered with a sentence', () => {
     'agent:h1:HUP',
     'agent:h1:KILL:now',
     'server:upgrade',
+    'server:stop:now',
     'ovs:h1:KILL',
     'wait:soon',
     'sun:h1:break',

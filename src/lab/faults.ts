@@ -13,13 +13,13 @@ import type { Lab } from './state.ts'
 
 export type Action =
   | { readonly on: 'agent'; readonly host: string; readonly what: 'TERM' | 'KILL' | 'upgrade' | 'downgrade' }
-  | { readonly on: 'server'; readonly what: 'TERM' | 'KILL' }
+  | { readonly on: 'server'; readonly what: 'TERM' | 'KILL' | 'stop' | 'start' }
   | { readonly on: 'ovs'; readonly host: string; readonly what: 'restart' }
   | { readonly on: 'flows' | 'dhcp'; readonly host: string; readonly what: 'break' }
   | { readonly on: 'wait'; readonly seconds: number }
 
 export const ACTION_FORMS =
-  'agent:HOST:TERM, agent:HOST:KILL, agent:HOST:upgrade, agent:HOST:downgrade, server:TERM, server:KILL, ovs:HOST:restart, flows:HOST:break, dhcp:HOST:break, wait:SECONDS (HOST may be *; several with commas)'
+  'agent:HOST:TERM, agent:HOST:KILL, agent:HOST:upgrade, agent:HOST:downgrade, server:TERM, server:KILL, server:stop, server:start, ovs:HOST:restart, flows:HOST:break, dhcp:HOST:break, wait:SECONDS (HOST may be *; several with commas)'
 
 /** Pure. The actions of a `--during` text in order, `*` spread over the hosts; a sentence for what it cannot mean. */
 export const parseActions = (text: string, hosts: readonly string[]): Action[] | string => {
@@ -40,12 +40,14 @@ const ON_HOSTS: Readonly<Record<string, readonly string[]>> = {
   dhcp: ['break'],
 }
 
+const ON_SERVERS: readonly string[] = ['TERM', 'KILL', 'stop', 'start']
+
 const parseAction = (part: string, hosts: readonly string[]): Action[] | string => {
   const bad = `'${part}' is not an action; there are: ${ACTION_FORMS}`
   const [on = '', ...rest] = part.split(':')
   const last = rest.at(-1) ?? ''
   if (on === 'wait' && rest.length === 1) return /^\d+(\.\d+)?$/.test(last) ? [{ on, seconds: Number(last) }] : bad
-  if (on === 'server' && rest.length === 1) return last === 'TERM' || last === 'KILL' ? [{ on, what: last }] : bad
+  if (on === 'server' && rest.length === 1) return ON_SERVERS.includes(last) ? [{ on, what: last } as Action] : bad
   const [host = '', what = '', ...more] = rest
   if (more.length > 0 || !ON_HOSTS[on]?.includes(what)) return bad
   const targets = host === '*' ? hosts : hosts.filter((one) => one === host)
@@ -60,7 +62,9 @@ export const describeAction = (action: Action): string => {
         ? `SIG${action.what} the agent of ${action.host}, start it again`
         : `${action.what} the agent of ${action.host} in place`
     case 'server':
-      return `SIG${action.what} the server, start it again`
+      return action.what === 'stop' || action.what === 'start'
+        ? `${action.what} the server`
+        : `SIG${action.what} the server, start it again`
     case 'ovs':
       return `restart Open vSwitch on ${action.host}`
     case 'flows':
@@ -92,8 +96,8 @@ export const strike = async (lab: Lab, action: Action, tools: StrikeTools): Prom
       return waitForAgent(lab, action.host, () => tools.heardFrom(action.host, since), 20_000)
     }
     case 'server':
-      await stopServer(lab.paths, action.what === 'KILL' ? 'SIGKILL' : 'SIGTERM')
-      await startServer(lab.paths)
+      if (action.what !== 'start') await stopServer(lab.paths, action.what === 'KILL' ? 'SIGKILL' : 'SIGTERM')
+      if (action.what !== 'stop') await startServer(lab.paths)
       return
     case 'ovs':
       await terminate(ovsProcesses(lab.paths.host(action.host)).vswitchd)

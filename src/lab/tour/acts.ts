@@ -1,5 +1,5 @@
 /** The acts of the tour that are about packets. */
-import { breakFlows, strike } from '../faults.ts'
+import { type Action, breakFlows, strike } from '../faults.ts'
 import { openProbe } from '../probe/session.ts'
 import { isLossless } from '../probe/tally.ts'
 import { probeVm, summary, totals } from '../probe-run.ts'
@@ -119,22 +119,22 @@ export const restarts = async (scene: Scene): Promise<void> => {
       if (isLossless(flows) || attempt === 3) return { holds: isLossless(flows), seen: summary(flows) }
     }
   })
-  const under = (claim: string, act: () => Promise<void>): Promise<boolean> =>
+  const under = (claim: string, actions: readonly Action[]): Promise<boolean> =>
     stage.prove(claim, async () => {
-      const { flows } = await probe.window(SECONDS, act)
+      const { flows } = await probe.window(SECONDS, async () => {
+        for (const action of actions) await strike(lab, action, tools)
+      })
       const { sent, lost, broken, longestGap } = totals(flows)
       const seen = `${lost} of ${sent.toLocaleString('en')} lost, ${broken} resets, longest gap ${duration(longestGap)}`
       return { holds: control && isLossless(flows), seen: control ? seen : `${seen}; void without a control` }
     })
   await tools.otherBuild()
-  await under('an agent killed (SIGKILL) and started loses nothing', () =>
-    strike(lab, { on: 'agent', host: 'h1', what: 'KILL' }, tools),
-  )
-  await under('an agent upgraded in place loses nothing', () =>
-    strike(lab, { on: 'agent', host: 'h2', what: 'upgrade' }, tools),
-  )
-  if (lab.spec.server?.own === true)
-    await under('the server stopped and started loses nothing', () =>
-      strike(lab, { on: 'server', what: 'TERM' }, tools),
-    )
+  await under('an agent killed (SIGKILL) and started loses nothing', [{ on: 'agent', host: 'h1', what: 'KILL' }])
+  await under('an agent upgraded in place loses nothing', [{ on: 'agent', host: 'h2', what: 'upgrade' }])
+  if (lab.spec.server?.own !== true) return
+  await under('without a server an agent starts from its disk, nothing lost', [
+    { on: 'server', what: 'stop' },
+    { on: 'agent', host: 'h1', what: 'TERM' },
+    { on: 'server', what: 'start' },
+  ])
 }

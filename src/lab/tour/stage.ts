@@ -89,7 +89,7 @@ export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): St
       out.write(`  ${style.bad('✗')} ${failure(error).seen}\n`)
     },
     close: () => {
-      out.write(`\n${closing(proofs, style)}\n`)
+      out.write(`\n${closing(proofs, style, out.columns ?? Number.POSITIVE_INFINITY)}\n`)
       const held = proofs.filter(({ holds }) => holds).length
       const all = held === proofs.length && held > 0
       const verdict = `${held} of ${proofs.length} hold; ${duration(performance.now() - began)} in all`
@@ -99,18 +99,18 @@ export const createStage = (out: Out, env: NodeJS.ProcessEnv, steps: number): St
   }
 }
 
-const closing = (proofs: readonly Proof[], style: Style): string =>
-  table(
-    [
-      ['', 'PROVEN', 'SEEN'],
-      ...proofs.map(({ claim, seen, holds }) => [
-        holds ? style.good('yes') : style.bad('NO'),
-        claim,
-        seen.split('\n')[0] ?? '',
-      ]),
-    ],
-    style,
-  )
+/** The table of proofs; on a terminal what was seen is cut to its width, as the lines above have it whole. */
+const closing = (proofs: readonly Proof[], style: Style, columns: number): string => {
+  const claims = Math.max(...proofs.map(({ claim }) => claim.length), 0)
+  const room = Math.max(20, columns - claims - 8)
+  const cut = (text: string): string => (text.length > room ? `${text.slice(0, room - 1)}…` : text)
+  const rows = proofs.map(({ claim, seen, holds }) => [
+    holds ? style.good('yes') : style.bad('NO'),
+    claim,
+    cut(seen.split('\n')[0] ?? ''),
+  ])
+  return table([['', 'PROVEN', 'SEEN'], ...rows], style)
+}
 
 /** Lines of at most 78 characters, indented by two. */
 const wrap = (text: string): string => {
