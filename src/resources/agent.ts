@@ -16,7 +16,7 @@ const attributes = {
   }),
   configurations: dictionary({
     column: 'configurations',
-    sql: "(t.configurations || coalesce(jsonb_build_object('refused', t.refused), '{}'))",
+    sql: "(t.configurations || case when t.refused is null then '{}' else jsonb_build_object('refused', t.refused) end)",
   }),
   resources_synced: optional(flag({})),
   created_at: timestamp({ column: 'created_at', sql: agentTime('created_at') }),
