@@ -10,6 +10,8 @@ interface ProjectParams {
 
 export function quotaRoutes(app: FastifyInstance, core: Core): void {
   const authorize = (action: string, request: FastifyRequest, project: string | null): void => {
+    // Everyone may read the quotas of the own project.
+    if (action === 'get_quota' && project !== null && project === request.caller.projectId) return
     const target = project === null ? {} : { project_id: project }
     if (!core.policy.allows(action, request.caller, target)) throw new ApiError('PolicyNotAuthorized', { action })
   }
