@@ -65,7 +65,10 @@ export const securityGroup = defineResource({
           { id, reason: 'in use' },
           { reason: 'ports_in_group', port_id: user['id'] },
         )
-      for (const rule of security_group_rules) await context.remove(securityGroupRule, String(rule['id']))
+      // With the group go its own rules and those of other groups that name it.
+      const naming = await context.find('security_group_rule', { remote_group_id: id })
+      const ids = new Set([...security_group_rules, ...naming].map((rule) => String(rule['id'])))
+      for (const rule of ids) await context.remove(securityGroupRule, rule)
     }
     return undefined
   },
