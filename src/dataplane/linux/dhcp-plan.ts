@@ -44,10 +44,18 @@ export type DhcpStep =
   | { readonly op: 'start'; readonly confHash: string; readonly loaded: string }
   | { readonly op: 'reload'; readonly pid: number; readonly loaded: string }
 
+/** The device is neither in the namespace nor where the switch makes it. */
+export class NoDeviceError extends Error {
+  override readonly name = 'NoDeviceError'
+  constructor(device: string) {
+    super(`the switch has not made interface ${device} yet`)
+  }
+}
+
 /**
  * Steps in order: a server that must go, the namespace, the device in it, the files, the server. A healthy server is
- * never stopped, but for a lease it must forget; a change of leases or options only makes it read again. Throws when
- * the switch has not made the device yet: nothing can be done before.
+ * never stopped, but for a lease it must forget; a change of leases or options only makes it read again. Throws
+ * `NoDeviceError` when the device is nowhere: nothing can be done before the switch makes it.
  */
 export function planDhcp(want: DhcpWant, files: DhcpFiles, seen: DhcpSeen): DhcpStep[] {
   const { server, stale } = seen
@@ -57,7 +65,7 @@ export function planDhcp(want: DhcpWant, files: DhcpFiles, seen: DhcpSeen): Dhcp
   const keep = fit && stale.length === 0
   // Its namespace may still hold the device.
   const renamed = fit && nameless
-  if (!seen.link && !renamed) throw new Error(`the switch has not made interface ${want.device} yet`)
+  if (!seen.link && !renamed) throw new NoDeviceError(want.device)
 
   const steps: DhcpStep[] = []
   if (renamed) steps.push({ op: 'name-namespace', pid: server.pid })

@@ -57,7 +57,14 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+interface Message {
+  readonly outcome?: Record<string, string | null>
+  readonly dirty?: string[]
+  readonly remake?: string
+}
 interface Agent {
+  /** The device the agent asks the switch to make again. */
+  remake(): Promise<string>
   reconcile(wants: DhcpWant[], inSync?: boolean): Promise<string | null>
   dirty(): Promise<string[]>
   kill(): Promise<void>
@@ -68,15 +75,12 @@ function startAgent(): Agent {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   agents.push(child)
-  const waiting: ((message: { outcome?: Record<string, string | null>; dirty?: string[] }) => boolean)[] = []
+  const waiting: ((message: Message) => boolean)[] = []
   createInterface({ input: child.stdout }).on('line', (line) => {
     const at = waiting.findIndex((take) => take(JSON.parse(line)))
     if (at >= 0) waiting.splice(at, 1)
   })
-  const next = <T>(
-    pick: (message: { outcome?: Record<string, string | null>; dirty?: string[] }) => T | undefined,
-    ms: number,
-  ): Promise<T> =>
+  const next = <T>(pick: (message: Message) => T | undefined, ms: number): Promise<T> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('the agent said nothing')), ms)
       waiting.push((message) => {
@@ -93,6 +97,7 @@ function startAgent(): Agent {
       return (await next(({ outcome }) => outcome, 15_000))[NETWORK] ?? null
     },
     dirty: () => next(({ dirty }) => dirty, 5_000),
+    remake: () => next(({ remake }) => remake, 8_000),
     kill: () =>
       new Promise((resolve) => {
         child.once('exit', () => resolve())
@@ -281,6 +286,23 @@ test('from a device on the switch to an address in a guest, and through every mi
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
     assert.equal(serverPid(), pid)
+    assert.match(askUdhcpc(1), /ip=10\.0\.0\.61 /)
+  })
+
+  await t.test('a device that died with its namespace and server is asked for again', async () => {
+    const told = agent.dirty()
+    process.kill(pid, 'SIGKILL')
+    run('ip', 'netns', 'del', NAMESPACE)
+    await told
+    const asked = agent.remake()
+    assert.match((await agent.reconcile([want(...first)])) ?? '', /has not made interface/)
+    assert.equal(await asked, DEVICE)
+    const back = agent.dirty()
+    await ovs.vsctl('del-port', 'br-int', DEVICE)
+    await ovs.vsctl('add-port', 'br-int', DEVICE, '--', 'set', 'interface', DEVICE, 'type=internal')
+    await back
+    assert.equal(await agent.reconcile([want(...first)]), null)
+    pid = serverPid()
     assert.match(askUdhcpc(1), /ip=10\.0\.0\.61 /)
   })
 

@@ -11,7 +11,7 @@ import { fingerprint } from '#kernel/fingerprint.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { World } from '#wire/objects.ts'
 import { carryOut, look, readServer, readTaken, type Site, siteOf, takeDown } from './dhcp-host.ts'
-import { planDhcp } from './dhcp-plan.ts'
+import { NoDeviceError, planDhcp } from './dhcp-plan.ts'
 import { confHash, type DhcpWant, dhcpFiles, dhcpWants } from './dhcp-want.ts'
 import { linuxHost } from './host.ts'
 import type { LinuxPort } from './port.ts'
@@ -25,7 +25,14 @@ export interface DhcpOptions {
   readonly host?: LinuxPort
   /** How often servers are looked at; 1000 ms without. */
   readonly watchMs?: number
+  /**
+   * Makes the switch make a device again that it believes it has: a device dies with a namespace that somebody
+   * deletes, and the switch does not notice. Asked when a device has been nowhere for `REMAKE_MS`, and again after that.
+   */
+  readonly remake?: (device: string) => Promise<void>
 }
+
+const REMAKE_MS = 3_000
 
 export interface Dhcp {
   /**
@@ -47,6 +54,8 @@ interface Made {
   readonly want: DhcpWant
   readonly print: string
   readonly error: Error | null
+  /** `Date.now()` since when its device has been nowhere. */
+  readonly lostAt: number
 }
 
 const PARALLEL = 8
@@ -59,6 +68,7 @@ class Service implements Dhcp {
   readonly #log: Logger
   readonly #host: LinuxPort
   readonly #user: string
+  readonly #askRemake: (device: string) => Promise<void>
   readonly #made = new Map<string, Made>()
   readonly #dirty = new Set<string>()
   readonly #timer: NodeJS.Timeout
@@ -66,12 +76,13 @@ class Service implements Dhcp {
   #running: Promise<unknown> = Promise.resolve()
   #watching: Promise<void> | null = null
 
-  constructor({ stateDir, hostTag, log, host = linuxHost, watchMs = 1_000 }: DhcpOptions) {
+  constructor({ stateDir, hostTag, log, host = linuxHost, watchMs = 1_000, remake }: DhcpOptions) {
     if (!/^[\w.-]{1,64}$/.test(hostTag)) throw new Error(`not a host tag: ${hostTag}`)
     this.#stateDir = resolve(stateDir)
     this.#hostTag = hostTag
     this.#log = log
     this.#host = host
+    this.#askRemake = remake ?? (async () => undefined)
     this.#user = reachable(this.#stateDir) ? 'nobody' : 'root'
     this.#timer = setInterval(() => this.#watch(), watchMs)
     this.#timer.unref()
@@ -122,7 +133,8 @@ class Service implements Dhcp {
     )
     if (error && error.message !== before?.error?.message)
       this.#log.warn({ network: networkId, reason: error.message }, 'dhcp server not in place')
-    this.#made.set(networkId, { want, print, error })
+    const lostAt = before?.error instanceof NoDeviceError ? before.lostAt : Date.now()
+    this.#made.set(networkId, { want, print, error, lostAt })
     return error
   }
 
@@ -151,6 +163,14 @@ class Service implements Dhcp {
     for (const networkId of this.#made.keys()) if (!wanted.has(networkId)) this.#made.delete(networkId)
   }
 
+  async #remake(made: Made): Promise<void> {
+    const { want, error, lostAt } = made
+    if (!(error instanceof NoDeviceError) || Date.now() - lostAt < REMAKE_MS) return
+    this.#made.set(want.networkId, { ...made, lostAt: Date.now() })
+    this.#log.warn({ network: want.networkId, device: want.device }, 'dhcp device is nowhere: asking for a new one')
+    await this.#askRemake(want.device)
+  }
+
   #watch(): void {
     this.#watching ??= this.#running
       .then(async () => {
@@ -170,6 +190,7 @@ class Service implements Dhcp {
         )
         for (const networkId of networks) this.#dirty.add(networkId)
         if (networks.length > 0) this.#listener(networks)
+        for (const made of this.#made.values()) if (!home.has(made.want.device)) await this.#remake(made)
       })
       .catch((error: Error) => this.#log.warn({ reason: error.message }, 'dhcp watch failed'))
       .finally(() => {
