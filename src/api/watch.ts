@@ -4,7 +4,11 @@
  * Each event's id is a cursor: sent back as `Last-Event-ID` or `?since=`, the stream goes on behind it, missing nothing
  * and repeating nothing. What the caller saw and may no longer see arrives as a delete without images. Both images are
  * stripped by policy. The stream ends when the token does.
+ *
+ * It opens with `start`, or with `reset` where the given cursor leads nowhere any more (the log was shortened behind
+ * it, or the database is another): the client then lists anew, and the stream goes on from the cursor that `reset` gives.
  */
+import type { ServerResponse } from 'node:http'
 import type { Core } from '#core/operation.ts'
 import { present } from '#core/present.ts'
 import { visibleTo } from '#core/read.ts'
@@ -12,7 +16,7 @@ import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { ComposedResource } from '#model/compose.ts'
-import { type ChangeRow, createChangeReader } from '#store/change-reader.ts'
+import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
 import { parseCursor } from '#store/cursor.ts'
 import { listVisibleIds } from '#store/list.ts'
 import type { Notifier } from '#store/notify.ts'
@@ -31,6 +35,9 @@ interface WatchEvent {
 }
 
 const KEEP_ALIVE_MS = 15_000
+const LINGER_MS = 5_000
+/** What a Node timer can wait for, 24.8 days: a stream as old ends and is taken up again. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
 export function watchRoute(app: FastifyInstance, core: Core, { notifier, log }: WatchOptions): void {
   const open = new Set<() => void>()
@@ -39,42 +46,73 @@ export function watchRoute(app: FastifyInstance, core: Core, { notifier, log }: 
   })
   app.get('/v2.0/watch', async (request, reply) => {
     const kinds = kindsOf(core, request)
-    const from = startOf(request)
     const { caller } = request
+    const wanted = startOf(request)
+    const standing = wanted ? await standingOf(core.database, wanted) : 'readable'
+    const from = standing === 'readable' ? wanted : null
     const reader = await createChangeReader({ database: core.database, from, hint: () => notifier.hint(), log })
     reply.hijack()
-    const { raw } = reply
-    raw.writeHead(200, {
+    reply.raw.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-openstack-request-id': request.id,
       'x-accel-buffering': 'no',
     })
-    const send = (text: string): Promise<void> =>
-      raw.destroyed || raw.write(text)
-        ? Promise.resolve()
-        : new Promise((resolve) => raw.once('drain', resolve).once('close', resolve))
-    const end = (why: string): void => {
-      if (!raw.destroyed) raw.end(`event: end\ndata: ${JSON.stringify({ reason: why })}\n\n`)
+    const stream = createStream(reply.raw)
+    const stop = (reason: string) => (): void => {
+      void reader.close()
+      stream.end(`event: end\ndata: ${JSON.stringify({ reason })}\n\n`)
     }
     const expiry = setTimeout(
-      () => end('token_expired'),
-      Math.min(caller.expiresAt.getTime() - Date.now(), 2 ** 31 - 1),
+      stop('token_expired'),
+      Math.min(caller.expiresAt.getTime() - Date.now(), LONGEST_TIMEOUT_MS),
     )
-    const keepAlive = setInterval(() => void send(': \n\n'), KEEP_ALIVE_MS)
-    const stop = (): void => end('server_stopping')
-    open.add(stop)
-    raw.once('close', () => {
+    let sending = false
+    // The id moves on with what others do, so that a subscriber who sees little does not fall behind the log.
+    const keepAlive = setInterval(() => {
+      if (!sending) void stream.send(`: \nid: ${reader.position()}\n\n`)
+    }, KEEP_ALIVE_MS)
+    const stopping = stop('server_stopping')
+    open.add(stopping)
+    reply.raw.once('close', () => {
       clearTimeout(expiry)
       clearInterval(keepAlive)
-      open.delete(stop)
+      open.delete(stopping)
       void reader.close()
     })
-    await send(`event: start\nid: ${reader.position()}\ndata: ${JSON.stringify({ cursor: reader.position() })}\n\n`)
+    const cursor = reader.position()
+    const [event, data] = standing === 'readable' ? ['start', { cursor }] : ['reset', { reason: standing, cursor }]
+    await stream.send(`event: ${event}\nid: ${cursor}\ndata: ${JSON.stringify(data)}\n\n`)
     void reader.run(async (rows) => {
-      for (const text of await eventsOf(core, caller, kinds, rows)) await send(text)
+      const texts = await eventsOf(core, caller, kinds, rows)
+      sending = true
+      for (const text of texts) await stream.send(text)
+      sending = false
     })
   })
+}
+
+/** Writes as fast as the client reads, and nothing once the end is written. */
+function createStream(raw: ServerResponse) {
+  const waiting: (() => void)[] = []
+  const resume = (): void => {
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+  raw.on('drain', resume)
+  raw.once('close', resume)
+  return {
+    send: (text: string): Promise<void> =>
+      raw.destroyed || raw.writableEnded || raw.write(text)
+        ? Promise.resolve()
+        : new Promise((resolve) => waiting.push(resolve)),
+    /** A client that does not even read the end is cut off. */
+    end(text: string): void {
+      if (raw.destroyed || raw.writableEnded) return
+      raw.end(text)
+      setTimeout(() => raw.destroy(), LINGER_MS).unref()
+      resume()
+    },
+  }
 }
 
 function kindsOf(core: Core, request: FastifyRequest): ReadonlySet<string> {

@@ -1,7 +1,7 @@
-/** Makes a server's core on a migrated database: which era it writes in, its pools of segment ids seeded. */
+/** Makes a server's core on a migrated database: the era of its change log begun, its pools of segment ids seeded. */
 import type { Model } from '#model/compose.ts'
 import type { Policy } from '#policy/policy.ts'
-import { currentEra } from '#store/era.ts'
+import { beginEra } from '#store/era.ts'
 import type { Notifier } from '#store/notify.ts'
 import type { Database } from '#store/pool.ts'
 import { inTransaction } from '#store/transaction.ts'
@@ -19,7 +19,7 @@ export interface Parts {
 
 export const assembleCore = ({ database, model, policy, settings, notifier }: Parts): Promise<Core> =>
   inTransaction(database, async (tx) => {
-    const era = await currentEra(tx)
+    await beginEra(tx)
     await seedPools(tx, settings.segments)
-    return { value: { database, model, policy, settings, notifier, era } }
+    return { value: { database, model, policy, settings, notifier } }
   })

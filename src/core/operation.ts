@@ -27,7 +27,6 @@ export interface Core {
   readonly policy: Policy
   readonly settings: CoreSettings
   readonly notifier: Pick<Notifier, 'poke'>
-  readonly era: number
 }
 
 export interface Request {
@@ -182,7 +181,7 @@ async function transact<T>(
 ): Promise<T> {
   const { database, model, policy, settings } = core
   const { caller, requestId } = request
-  const author = { era: core.era, actor: caller.userId, actorName: caller.userName, requestId }
+  const author = { actor: caller.userId, actorName: caller.userName, requestId }
   const once = (tx: Transaction): Promise<Outcome<T>> =>
     work(new Unit({ tx, model, policy, settings, caller, author }), tx)
   const value = await inTransaction(database, once, explain)

@@ -5,7 +5,7 @@ import { isUuid } from '#kernel/ids.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Policy } from '#policy/policy.ts'
 import type { Expression } from '#store/condition.ts'
-import { type Image, listAsOf, objectAsOf } from '#store/history.ts'
+import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
 import { present, sightOf } from './present.ts'
@@ -51,9 +51,18 @@ async function showAsOf(
   fields: ReadonlySet<string> | undefined,
   asOf: string,
 ): Promise<string> {
+  await requireHistory(core, asOf)
   const image = await objectAsOf(core.database, resource, id, asOf)
   if (!image || !(await mayLookBack(core, resource, id, caller, image))) throw notFound(resource, id)
   return JSON.stringify(present(core, resource, image, caller, fields))
+}
+
+/** Before the change log begins nobody knows: that is no "not found". */
+async function requireHistory({ database }: ReadCore, asOf: string): Promise<void> {
+  const begins = (await historyBegins(database))?.toISOString()
+  if (begins === undefined || asOf >= begins) return
+  const reason = `changes are kept since ${begins}`
+  throw new ApiError('BadAsOf', { value: asOf, reason }, { reason: 'before_history', history_begins: begins })
 }
 
 /** Today's visibility applies; what is gone is judged as it was. */
@@ -107,6 +116,7 @@ async function listPast(
   request: ListRequest,
   asOf: string,
 ): Promise<ListAnswer> {
+  await requireHistory(core, asOf)
   const images = await listAsOf(core.database, resource, asOf)
   const now = new Set(
     (

@@ -52,21 +52,43 @@ export interface ReaderOptions {
   readonly batch?: number
 }
 
-interface Fence {
+export interface Fence {
   readonly xmin: bigint
   readonly xmax: bigint
   readonly era: number
+  /** Committed rows stand at the fence: an older transaction is still running. */
+  readonly standing: boolean
 }
 
 const POLL_AT_FENCE_MS = 10
 const POLL_IDLE_MS = 1000
 
 export const readFence = async (database: Database): Promise<Fence> => {
-  const [row] = await database.query<{ xmin: string; xmax: string; era: number }>(
-    `select pg_snapshot_xmin(s)::text as xmin, pg_snapshot_xmax(s)::text as xmax, (select max(era) from eras) as era from pg_current_snapshot() s`,
+  const [row] = await database.query<{ xmin: string; xmax: string; era: number; standing: boolean }>(
+    `select pg_snapshot_xmin(s)::text as xmin, pg_snapshot_xmax(s)::text as xmax, e.era,
+        exists (select 1 from change c where c.era = e.era and c.xid >= pg_snapshot_xmin(s)) as standing
+      from pg_current_snapshot() s, (select max(era) as era from eras) e`,
   )
   if (!row) throw new Error('PostgreSQL gave no snapshot')
-  return { xmin: BigInt(row.xmin), xmax: BigInt(row.xmax), era: row.era }
+  return { ...row, xmin: BigInt(row.xmin), xmax: BigInt(row.xmax) }
+}
+
+export type Standing =
+  | 'readable'
+  /** Rows after it have been removed from the log. */
+  | 'cursor_expired'
+  /** It was given out on another numbering of transactions: before a restore or a failover, or by another installation. */
+  | 'era_changed'
+
+/** Whether a reader that stood at `cursor` can go on from there and miss nothing. */
+export async function standingOf(database: Database, { era, xid, seq }: Cursor): Promise<Standing> {
+  const [row] = await database.query<{ foreign: boolean; expired: boolean }>(
+    `select $1 <> (select max(era) from eras) or $2::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as foreign,
+      exists (select 1 from change_horizon h where h.era = $1 and (h.xid, h.seq) > ($2::xid8, $3::bigint)) as expired`,
+    [era, String(xid), String(seq)],
+  )
+  if (row?.foreign) return 'era_changed'
+  return row?.expired ? 'cursor_expired' : 'readable'
 }
 
 const COLUMNS = `c.era, c.xid::text as xid, c.seq::text as seq, c.at, c.kind, c.id, c.op, c.generation, c.before, c.after, c.project_id, c.actor, c.actor_name, c.request_id`
@@ -108,60 +130,95 @@ export async function createChangeReader({
   /** Transactions below this are drained, in era `drained.era`. */
   let drained = { era: start.era, xid: start.xid }
   let waiters: { xmax: bigint; resolve: () => void }[] = []
-  let fenceHeldSince: number | null = null
-  const closing = new AbortController()
+  /** The transaction at the fence while rows stand there, and since when. */
+  let held: { readonly xmin: bigint; readonly since: number } | null = null
+  let closed = false
+  const bell = createBell(hint)
 
   const settle = (): void => {
-    const [ready, later] = [
-      waiters.filter((one) => one.xmax <= drained.xid),
-      waiters.filter((one) => one.xmax > drained.xid),
-    ]
-    waiters = later
+    const ready = waiters.filter((one) => one.xmax <= drained.xid)
+    waiters = waiters.filter((one) => one.xmax > drained.xid)
     for (const one of ready) one.resolve()
   }
 
+  /** Answers true while there is more to come as soon as the fence moves. */
   const drain = async (onBatch: Parameters<ChangeReader['run']>[0]): Promise<boolean> => {
     const fence = await readFence(database)
-    for (;;) {
+    while (!closed) {
       const rows = await readChanges(database, cursor, fence, batch)
       const last = rows.at(-1)
       if (last) {
         await onBatch(rows, last.cursor)
         cursor = { era: last.era, xid: last.xid, seq: last.seq }
       }
-      if (rows.length < batch || closing.signal.aborted) break
+      if (rows.length < batch) break
     }
+    if (closed) return false
     drained = { era: fence.era, xid: fence.xmin }
     if (cursor.era < fence.era || cursor.xid < fence.xmin) cursor = { era: fence.era, xid: fence.xmin, seq: 0n }
     settle()
-    const held = fence.xmin < fence.xmax
-    fenceHeldSince = held ? (fenceHeldSince ?? Date.now()) : null
-    return held || waiters.length > 0
+    if (!fence.standing) held = null
+    else if (held?.xmin !== fence.xmin) held = { xmin: fence.xmin, since: Date.now() }
+    return fence.standing || waiters.length > 0
   }
 
   return {
     position: () => formatCursor(cursor),
-    fenceAge: () => (fenceHeldSince === null ? 0 : (Date.now() - fenceHeldSince) / 1000),
+    fenceAge: () => (held === null ? 0 : (Date.now() - held.since) / 1000),
     waitUntil: (xmax) =>
-      xmax <= drained.xid ? Promise.resolve() : new Promise((resolve) => waiters.push({ xmax, resolve })),
+      xmax <= drained.xid
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            waiters.push({ xmax, resolve })
+            bell.ring()
+          }),
     run: async (onBatch) => {
-      while (!closing.signal.aborted) {
-        const next = hint()
-        const atFence = await drain(onBatch).catch((error: Error) => {
+      while (!closed) {
+        bell.listen()
+        const more = await drain(onBatch).catch((error: Error) => {
           log.warn({ error: error.message }, 'the change log cannot be read; trying again')
           return false
         })
-        const pause = new AbortController()
-        const timer = sleep(atFence || waiters.length > 0 ? POLL_AT_FENCE_MS : POLL_IDLE_MS, undefined, {
-          signal: pause.signal,
-        }).catch(() => undefined)
-        const closed = new Promise<void>((resolve) =>
-          closing.signal.addEventListener('abort', () => resolve(), { once: true }),
-        )
-        await Promise.race([next, timer, closed])
-        pause.abort()
+        if (!closed) await bell.heard(more ? POLL_AT_FENCE_MS : POLL_IDLE_MS)
       }
     },
-    close: async () => closing.abort(),
+    close: async () => {
+      closed = true
+      bell.ring()
+    },
+  }
+}
+
+/** Wakes the reader: at a hint, when told, or when time is up. Holds one hint at a time, however often it is asked. */
+function createBell(hint: () => Promise<void>) {
+  let rung = false
+  let listening = false
+  let wake: () => void = () => undefined
+  const ring = (): void => {
+    rung = true
+    wake()
+  }
+  return {
+    ring,
+    /** From here on a hint counts, also one that comes before `heard`. */
+    listen(): void {
+      rung = false
+      if (listening) return
+      listening = true
+      void hint().then(() => {
+        listening = false
+        ring()
+      })
+    },
+    async heard(milliseconds: number): Promise<void> {
+      if (rung) return
+      const timeout = new AbortController()
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        void sleep(milliseconds, undefined, { signal: timeout.signal }).then(resolve, () => undefined)
+      })
+      timeout.abort()
+      wake = () => undefined
+    },
   }
 }

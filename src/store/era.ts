@@ -1,16 +1,22 @@
 /**
  * Eras of the change log. Transaction numbers order it, and they belong to one PostgreSQL cluster on one timeline: a
  * dump restored elsewhere brings rows whose numbers mean nothing there. The era then rises; older eras are whole.
+ *
+ * Every row is written in the highest era there is when it is written, whichever server writes it and whenever that
+ * server started. An era begins when no transaction is writing to the log, and keeps new ones waiting until it has:
+ * so no row of an older era appears once a reader has seen the newer.
  */
 import type { Transaction } from './transaction.ts'
 
 const LOCK = 0x6465_7561
 
-/** The era that new rows belong to; starts one when the cluster is another than the last one's. */
-export async function currentEra(tx: Transaction): Promise<number> {
+/** Begins an era when the cluster is another than the last one's. Answers the era that new rows belong to. */
+export async function beginEra(tx: Transaction): Promise<number> {
   await tx.query('select pg_advisory_xact_lock($1)', [LOCK])
+  // The timeline of the last checkpoint would lag behind a promotion.
   const [cluster] = await tx.query<{ system_identifier: string; timeline: number }>(
-    `select system_identifier::text, timeline_id as timeline from pg_control_system(), pg_control_checkpoint()`,
+    `select system_identifier::text, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline
+      from pg_control_system()`,
   )
   const [last] = await tx.query<{ era: number; system_identifier: string; timeline: number; ahead: boolean }>(
     `select era, system_identifier, timeline,
@@ -20,6 +26,7 @@ export async function currentEra(tx: Transaction): Promise<number> {
   if (!cluster) throw new Error('PostgreSQL does not say which cluster it is')
   const same = last && last.system_identifier === cluster.system_identifier && last.timeline === cluster.timeline
   if (last && same && !last.ahead) return last.era
+  await tx.query('lock table change in share row exclusive mode')
   const era = (last?.era ?? 0) + 1
   await tx.query('insert into eras (era, system_identifier, timeline) values ($1, $2, $3)', [
     era,

@@ -1,37 +1,53 @@
-/** The state at a past instant, from the change log. Order is by generation: clocks may disagree, generations do not. */
+/**
+ * The state at a past instant, from the change log. Order is by generation: clocks may disagree, generations do not.
+ *
+ * An object is as the last change until then left it. Where retention has removed that change, it is as the next one
+ * found it; where no change is left at all, it is as it is now. That is exact back to `historyBegins`.
+ */
 import type { ComposedResource } from '#model/compose.ts'
+import { listImages } from './list.ts'
 import type { Database } from './pool.ts'
 
 export type Image = Readonly<Record<string, unknown>>
 
-/** The object as it was; null when it did not exist then. Undefined when the log does not know it at all. */
+/** The object as it was; null when it did not exist then. */
 export async function objectAsOf(
   database: Database,
   resource: ComposedResource,
   id: string,
   at: string,
-): Promise<Image | null | undefined> {
-  const [row] = await database.query<{ after: Image | null }>(
-    `select after from change where kind = $1 and id = $2 and at <= $3::timestamptz order by generation desc limit 1`,
+): Promise<Image | null> {
+  const [row] = await database.query<{ image: Image | null }>(
+    `(select after as image from change where kind = $1 and id = $2 and at <= $3::timestamptz order by generation desc limit 1)
+      union all (select before from change where kind = $1 and id = $2 and at > $3::timestamptz order by generation limit 1)
+      limit 1`,
     [resource.name, id, at],
   )
-  if (row) return row.after
-  const [known] = await database.query('select 1 from change where kind = $1 and id = $2 limit 1', [resource.name, id])
-  return known ? null : undefined
+  if (row) return row.image
+  const [now] = await listImages(database, resource, { visible: true, filters: { id: [id] }, sort: [] })
+  return now ?? null
 }
 
 /** Every object that existed then, by id. */
 export async function listAsOf(database: Database, resource: ComposedResource, at: string): Promise<Image[]> {
-  const rows = await database.query<{ after: Image }>(
-    `select after from (select distinct on (id) id, after from change where kind = $1 and at <= $2::timestamptz
-      order by id, generation desc) latest where after is not null order by id`,
+  const rows = await database.query<{ id: string; image: Image | null }>(
+    `with until as (select distinct on (id) id, after as image from change where kind = $1 and at <= $2::timestamptz
+        order by id, generation desc),
+      since as (select distinct on (id) id, before as image from change c where kind = $1 and at > $2::timestamptz
+        and not exists (select 1 from until u where u.id = c.id) order by id, generation)
+      select id, image from until union all select id, image from since`,
     [resource.name, at],
   )
-  return rows.map((row) => row.after)
+  const logged = new Set(rows.map((row) => row.id))
+  const silent = await listImages(database, resource, { visible: true, filters: {}, sort: [] })
+  return [
+    ...rows.flatMap(({ image }) => (image ? [image] : [])),
+    ...silent.filter((image) => !logged.has(String(image['id']))),
+  ].sort((a, b) => (String(a['id']) < String(b['id']) ? -1 : 1))
 }
 
-/** The oldest instant the log still covers. */
+/** The instant before which the past is not known any more; null while nothing was ever removed. */
 export async function historyBegins(database: Database): Promise<Date | null> {
-  const [row] = await database.query<{ at: Date | null }>('select min(at) as at from change')
+  const [row] = await database.query<{ at: Date | null }>('select max(at) as at from change_horizon')
   return row?.at ?? null
 }

@@ -21,6 +21,7 @@ export function createNotifier(url: string, log: Logger): Notifier {
   let client: pg.Client | undefined
   let waiters: (() => void)[] = []
   let pending = false
+  let sending = false
   let closed = false
 
   const wake = (): void => {
@@ -53,14 +54,23 @@ export function createNotifier(url: string, log: Logger): Notifier {
   }
   const running = connect()
 
+  /** One at a time: what is poked while one is under way makes one more. */
+  const send = async (): Promise<void> => {
+    if (sending) return
+    sending = true
+    while (pending && client) {
+      pending = false
+      await client.query(`select pg_notify('${CHANNEL}', '')`).catch(() => undefined)
+    }
+    pending = false
+    sending = false
+  }
+
   return {
     poke() {
       if (pending) return
       pending = true
-      setTimeout(() => {
-        pending = false
-        client?.query(`select pg_notify('${CHANNEL}', '')`).catch(() => undefined)
-      }, QUIET_MS)
+      if (!sending) setTimeout(send, QUIET_MS)
     },
     hint: () => new Promise((resolve) => waiters.push(resolve)),
     close: async () => {

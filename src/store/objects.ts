@@ -12,7 +12,6 @@ export type Image = Readonly<Draft>
 
 /** Who changes, for the change log. */
 export interface Authorship {
-  readonly era: number
   readonly actor: string
   readonly actorName: string
   readonly requestId: string
@@ -111,11 +110,11 @@ export async function writeObjects(
   op: Op,
   objects: readonly Image[],
   before: Readonly<Record<string, Image>>,
-  { era, actor, actorName, requestId }: Authorship,
+  { actor, actorName, requestId }: Authorship,
 ): Promise<readonly WrittenObject[]> {
   const sql = text(resource, op, () => writeStatement(resource, op))
   const rows = objects.map((object) => toRow(resource, object))
-  const params = [JSON.stringify(rows), JSON.stringify(before), era, actor, actorName, requestId]
+  const params = [JSON.stringify(rows), JSON.stringify(before), actor, actorName, requestId]
   return tx.query<{ id: string; image: Image }>(sql, params)
 }
 
@@ -141,6 +140,6 @@ function writeStatement(resource: ComposedResource, op: Op): string {
   return `with t as (${dml}),
     o as (select t.id, ${project} as project_id, ${generation} as generation, ${before} as before, ${after} as after from t),
     c as (insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
-      select $3, $4, $5, $6, o.project_id, '${name}', o.id, '${op}', o.generation, o.before, o.after from o)
+      select (select max(era) from eras), $3, $4, $5, o.project_id, '${name}', o.id, '${op}', o.generation, o.before, o.after from o)
     select id, ${op === 'delete' ? 'before' : 'after'} as image from o${op === 'create' ? ' where $2::jsonb is not null' : ''}`
 }

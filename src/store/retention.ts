@@ -8,7 +8,6 @@ import { inTransaction } from './transaction.ts'
 const LOCK = 0x6465_7265
 
 export interface RetentionOptions {
-  readonly era: number
   /** Seconds a change is kept at least. */
   readonly keepSeconds: number
   /** Transactions a partition spans. */
@@ -25,12 +24,17 @@ export interface RetentionOutcome {
 /** Null when another server is at it. */
 export const maintainChangeLog = (
   database: Database,
-  { era, keepSeconds, span = 1_000_000n }: RetentionOptions,
+  { keepSeconds, span = 1_000_000n }: RetentionOptions,
 ): Promise<RetentionOutcome | null> =>
   inTransaction(database, async (tx) => {
     const [lock] = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [LOCK])
     if (!lock?.mine) return { value: null }
-    const [now] = await tx.query<{ xid: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xid')
+    // Partitions come and go under a lock that writers wait for: behind a long transaction we give up, not they.
+    await tx.query("/* once */ set local lock_timeout = '2s'")
+    const [now] = await tx.query<{ xid: string; era: number }>(
+      'select pg_snapshot_xmax(pg_current_snapshot())::text as xid, (select coalesce(max(era), 1) from eras) as era',
+    )
+    const era = now?.era ?? 1
     const existing = await tx.query<{ name: string }>(
       `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'change'::regclass`,
     )
@@ -47,14 +51,24 @@ export const maintainChangeLog = (
         [keepSeconds],
       )
       if (young) continue
+      await tx.query(`/* once */ ${RAISE_HORIZON(name)}`)
       await tx.query(`/* once */ drop table ${name}`)
       dropped.push(name)
     }
-    const gone = await tx.query('delete from change_rest where at <= now() - make_interval(secs => $1) returning 1', [
-      keepSeconds,
-    ])
-    return { value: { made, dropped, deleted: gone.length } }
+    const gone = await tx.query<{ rows: number }>(
+      `with gone as (delete from change_rest where at <= now() - make_interval(secs => $1) returning era, xid, seq, at)
+        ${RAISE_HORIZON('gone')} returning (select count(*) from gone) as rows`,
+      [keepSeconds],
+    )
+    return { value: { made, dropped, deleted: gone[0]?.rows ?? 0 } }
   })
+
+/** Remembers that what `source` holds is no longer in the log. */
+const RAISE_HORIZON = (source: string): string => `insert into change_horizon as h (era, xid, seq, at)
+  select distinct on (era) era, xid, seq, max(at) over (partition by era) from ${source} order by era, xid desc, seq desc
+  on conflict (era) do update set at = greatest(h.at, excluded.at),
+    xid = case when (h.xid, h.seq) < (excluded.xid, excluded.seq) then excluded.xid else h.xid end,
+    seq = case when (h.xid, h.seq) < (excluded.xid, excluded.seq) then excluded.seq else h.seq end`
 
 /** The next two partitions. Where the rest partition already holds rows of their range they stay there: it is left out. */
 async function makeAhead(
