@@ -4,7 +4,7 @@
  * A restarted agent needs nothing else to tell a wanted flow from a stale one: same table, priority, match and cookie
  * means same actions, made by the same pipeline for the same object.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Rule } from './pipeline.ts'
 
 /** Marks a flow as ours on any bridge. */
@@ -36,4 +36,4 @@ export const isOurs = (cookie: bigint): boolean => cookie >> 56n === BigInt(OWNE
 
 /** 24 bits of SHA-256 over the whole flow. */
 export const contentOf = ({ table, priority, match, actions }: Rule): number =>
-  createHash('sha256').update(`${table} ${priority} ${match} ${actions}`).digest().readUIntBE(0, 3)
+  Number.parseInt(hash('sha256', `${table} ${priority} ${match} ${actions}`, 'hex').slice(0, 6), 16)

@@ -66,8 +66,8 @@ export function createDesired(slotOf: SlotOf, version: number): Desired {
   }
 
   const settle = (slot: Slot): void => {
-    const candidates = [...(wanted.get(slot)?.values() ?? [])]
-    const winner = candidates.reduce<Flow | null>((a, b) => (a && a.cookie <= b.cookie ? a : b), null)
+    let winner: Flow | undefined
+    for (const flow of wanted.get(slot)?.values() ?? []) if (!winner || flow.cookie < winner.cookie) winner = flow
     if (winner) flows.set(slot, winner)
     else flows.delete(slot)
   }

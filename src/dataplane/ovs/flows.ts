@@ -19,6 +19,8 @@ import type { Flows } from './port.ts'
 const PATIENCE_MS = 5_000
 /** Of flows refused in one plan; more than a few means that the switch refuses everything. */
 const REFUSALS = 20
+/** Keys kept; some 30 MB. */
+const REMEMBERED = 100_000
 const WHOLE_COOKIE = 0xffff_ffff_ffff_ffffn
 
 export interface FlowsOptions {
@@ -53,7 +55,7 @@ export function openFlows({ target, log }: FlowsOptions): Flows {
     return client
   }
   return {
-    slotOf: keyOfFlow,
+    slotOf: rememberingKeys(),
     instructionsOf,
     ready: async () => {
       if (client) return
@@ -70,6 +72,20 @@ export function openFlows({ target, log }: FlowsOptions): Flows {
     onUp: (listener) => void ups.add(listener),
     onForeign: (listener) => void foreign.add(listener),
     close: () => session.close(),
+  }
+}
+
+/** An object compiled again has mostly the matches it had: their canonical keys are not worked out again. */
+function rememberingKeys(): (flow: Flow) => Slot {
+  const keys = new Map<string, Slot>()
+  return (flow) => {
+    const text = `${flow.table} ${flow.priority} ${flow.match}`
+    const known = keys.get(text)
+    if (known !== undefined) return known
+    if (keys.size >= REMEMBERED) keys.clear()
+    const key = keyOfFlow(flow)
+    keys.set(text, key)
+    return key
   }
 }
 
