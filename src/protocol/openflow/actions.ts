@@ -11,12 +11,29 @@ import { type Field, fieldNamed, tlvHeader } from './fields.ts'
 import { parseSubfield, type Subfield, splitArguments, type Token, tokenize } from './tokens.ts'
 import { parseMasked, parseNumber, parsePort, parseValue, reservedPorts } from './values.ts'
 import { parseMatch } from './match.ts'
+import { memo } from './memo.ts'
 
 const NICIRA = 0x00002320
 const INSTRUCTION = { goto: 1, metadata: 2, apply: 4 } as const
 
-/** Bytes of the instructions that `text` means. `match` decides what `set_field:…->nw_src` and the like are about. */
-export function writeInstructions(out: Writer, text: string, match = ''): void {
+/** Names that mean different fields after different matches. */
+const MATCH_DEPENDENT = /\b(nw|tp|icmp)_/
+
+/**
+ * Bytes of the instructions that `text` means. `match` decides what `set_field:…->nw_src` and the like are about.
+ * Throws with the token named.
+ */
+export const instructionBytes = (text: string, match = ''): Buffer =>
+  remembered(MATCH_DEPENDENT.test(text) ? `${text}\n${match}` : text)
+
+const remembered = memo(8192, (key) => {
+  const [text = '', match = ''] = key.split('\n')
+  const out = createWriter()
+  writeInstructions(out, text, match)
+  return Buffer.from(out.done())
+})
+
+function writeInstructions(out: Writer, text: string, match: string): void {
   const tokens = tokenize(text)
   const jumps = tokens.filter(({ name }) => name === 'goto_table')
   const metadata = tokens.filter(({ name }) => name === 'write_metadata')
@@ -40,13 +57,6 @@ export function writeInstructions(out: Writer, text: string, match = ''): void {
 /** Bytes of a bare list of actions, as buckets carry them. */
 export function writeActions(out: Writer, text: string): void {
   for (const token of tokenize(text)) if (token.name !== 'drop') writeAction(out, token, '')
-}
-
-/** The instructions' bytes in hex. */
-export function canonicalActions(text: string, match = ''): string {
-  const out = createWriter()
-  writeInstructions(out, text, match)
-  return out.done().toString('hex')
 }
 
 const named = <T>(token: Token, parse: () => T): T => {

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { canonicalActions } from './actions.ts'
+import { instructionBytes } from './actions.ts'
 import { createWriter } from './bytes.ts'
 import { createMessageFramer } from './frames.ts'
 import { matchKey, parseMatch } from './match.ts'
 import { writeChange, writeMessage } from './messages.ts'
 import { matchTexts } from './samples.testlib.ts'
 
+const canonicalActions = (text: string): string => instructionBytes(text).toString('hex')
 const hex = (parts: readonly string[]): string => parts.join('').replaceAll(' ', '')
 
 test('a flow mod, byte by byte', () => {

@@ -2,8 +2,8 @@
  * Flows and groups as a data plane writes them: text in the syntax of ovs-ofctl(8), ovs-fields(7) and ovs-actions(7),
  * so that a person can read a plan. `match.ts` and `actions.ts` say what of it is understood.
  */
-import { canonicalActions } from './actions.ts'
-import { matchKey, parseMatch } from './match.ts'
+import { instructionBytes } from './actions.ts'
+import { matchTlvs } from './match.ts'
 
 /** Never expires. `match` may be empty: everything. `actions` empty or `drop`: nothing is done. */
 export interface Flow {
@@ -19,10 +19,10 @@ export const flowKey = (table: number, priority: number, match: string): string 
 
 /** The key of a flow of ours, equal to `DumpedFlow.key` of the same flow. Throws when the match is not understood. */
 export const keyOfFlow = ({ table, priority, match }: Flow): string =>
-  flowKey(table, priority, matchKey(parseMatch(match)))
+  flowKey(table, priority, matchTlvs(match).toString('hex'))
 
 /** What a flow does, equal to `DumpedFlow.instructions` of the same flow. Throws when not understood. */
-export const instructionsOf = ({ actions, match }: Flow): string => canonicalActions(actions, match)
+export const instructionsOf = ({ actions, match }: Flow): string => instructionBytes(actions, match).toString('hex')
 
 /** One line, as `ovs-ofctl add-flow` takes it. */
 export const formatFlow = ({ table, priority, cookie, match, actions }: Flow): string =>

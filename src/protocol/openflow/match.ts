@@ -7,6 +7,7 @@
  */
 import { createWriter, readUint, type Writer } from './bytes.ts'
 import { type Field, fieldNamed, fieldNumbered, findField, tlvHeader } from './fields.ts'
+import { memo } from './memo.ts'
 import { type Masked, parseMasked, parseNumber } from './values.ts'
 
 /** Field → what of it must be what. */
@@ -243,6 +244,13 @@ export function writeTlv(out: Writer, field: Field, value: bigint, mask: bigint)
   out.u32(tlvHeader(field, masked)).uint(value, field.bytes)
   if (masked) out.uint(mask, field.bytes)
 }
+
+/** The TLVs of a match given as text. Throws as `parseMatch` does. */
+export const matchTlvs = memo(8192, (text) => {
+  const out = createWriter()
+  writeTlvs(out, parseMatch(text))
+  return Buffer.from(out.done())
+})
 
 /** Canonical key of a match: its TLVs in hex. */
 export function matchKey(match: Match): string {

@@ -1,9 +1,9 @@
 /** Messages of OpenFlow 1.5 written as bytes: modifications of flows, groups and meters, bundles, requests. */
 import { createWriter, type Writer } from './bytes.ts'
-import { writeActions, writeInstructions } from './actions.ts'
+import { instructionBytes, writeActions } from './actions.ts'
 import { fieldNamed } from './fields.ts'
 import { type Flow, formatFlow, formatGroup, type Group, type Meter } from './flow.ts'
-import { type Match, parseMatch, writeTlv, writeTlvs } from './match.ts'
+import { matchTlvs, writeTlv } from './match.ts'
 
 export const VERSION = 6
 export const TYPE = {
@@ -92,17 +92,19 @@ function writeFlowMod(out: Writer, change: Exclude<Change, { op: 'set-group' | '
     .u16(0)
     .u16(flow?.priority ?? 0)
   out.u32(ANY).u32(ANY).u32(ANY).u16(0).u16(0)
-  writeMatch(out, parseMatch(flow?.match ?? ''))
-  if (flow && change.op !== 'delete') writeInstructions(out, flow.actions, flow.match)
+  writeMatch(out, flow?.match ?? '')
+  if (flow && change.op !== 'delete') out.bytes(instructionBytes(flow.actions, flow.match))
 }
 
 /** `ofp_match`: type OXM, length without padding, TLVs, padding to 8 bytes. */
-export function writeMatch(out: Writer, match: Match): void {
+function writeMatch(out: Writer, match: string): void {
+  const tlvs = matchTlvs(match)
   const start = out.length
-  out.u16(1).u16(0)
-  writeTlvs(out, match)
-  out.setU16(start + 2, out.length - start)
-  out.pad8(start)
+  out
+    .u16(1)
+    .u16(4 + tlvs.length)
+    .bytes(tlvs)
+    .pad8(start)
 }
 
 const GROUP_TYPE = { all: 0, select: 1, indirect: 2, ff: 3 } as const
@@ -203,7 +205,7 @@ export const writeFlowRequest = (out: Writer, xid: number, { table, cookie, cook
       .zeros(4)
       .u64(cookie ?? 0n)
       .u64(cookieMask ?? 0n)
-    writeMatch(out, new Map())
+    writeMatch(out, '')
   })
 
 export const writeGroupRequest = (out: Writer, xid: number): void =>
@@ -225,5 +227,5 @@ export const writeMonitorRequest = (out: Writer, xid: number, id: number): void 
       .u32(ANY)
       .u16(added | removed | modified | instructions)
     out.u8(ALL_TABLES).u8(0)
-    writeMatch(out, new Map())
+    writeMatch(out, '')
   })
