@@ -36,8 +36,8 @@ export type ExtraFlags = Readonly<Record<string, 'string' | 'boolean'>>
 
 const FIELDS: { readonly server: Fields; readonly agent: Fields } = { server: serverFields, agent: agentFields }
 const CONFIG_FILE = 'deuteron.yaml'
-/** Variables with our prefix that are no settings. */
-const OTHER_ENV = /^DEUTERON_(CONFIG$|TEST_|LAB_)/
+/** Variables with our prefix that are no settings; ROLE tells a worker of the server what it is. */
+const OTHER_ENV = /^DEUTERON_(CONFIG$|ROLE$|TEST_|LAB_)/
 
 export const fileKey = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 export const envName = (key: string): string => `DEUTERON_${fileKey(key).toUpperCase()}`
