@@ -17,7 +17,6 @@ import { createRelations, type Relations } from './relations.ts'
 import { createSerial, type Serial } from './serial.ts'
 import { concernedBy, realizationOf, repaired, servedBy, withPorts } from './status.ts'
 import { emptyLocalView, type LocalView, localChanges, recordingView, type Sources, type View } from './view.ts'
-import { dhcpDevice } from '../linux/dhcp-want.ts'
 import { type SwitchConfig, wantedSwitch } from './wanted-switch.ts'
 
 export interface EngineOptions {
@@ -35,9 +34,6 @@ export interface EngineOptions {
 /** What a foreign hand did to flows: how they stand now, null where they are gone. */
 export type FlowChanges = ReadonlyMap<Slot, SeenFlow | null>
 
-/** The switch believes in the device, the DHCP server cannot find it: it went with its namespace. */
-const DEVICE_LOST = /has not made interface/
-
 export class Engine {
   readonly #options: EngineOptions
   readonly #relations: Relations
@@ -46,6 +42,8 @@ export class Engine {
   /** Flows the switch would not take, with its reason. Tried again with every job. */
   readonly #refused = new Map<Slot, string>()
   readonly #instructions = new WeakMap<Flow, string>()
+  /** Networks whose DHCP server answered once and was then lost. */
+  readonly #sick = new Set<string>()
   #world: World = emptyWorld()
   #inSync = false
   /** The agent has given the whole world once. */
@@ -68,6 +66,7 @@ export class Engine {
   }
 
   reconcile(world: World, keys: readonly WireKey[], inSync: boolean): Promise<readonly Realization[]> {
+    const { dhcp } = this.#options
     return this.#jobs.run(async () => {
       this.#world = world
       this.#inSync = inSync
@@ -79,7 +78,7 @@ export class Engine {
       const { slots, concerned } = this.#compile(this.#started ? changed : [BASE, ...changed])
       this.#started = true
       const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
-      await Promise.all([this.#settle(slots), serving ? this.#serve() : null])
+      await Promise.all([this.#settle(slots), serving ? dhcp.reconcile(world, inSync) : null])
       return this.#report(new Set([...keys, ...concerned]))
     })
   }
@@ -93,7 +92,7 @@ export class Engine {
       const { slots, concerned } = this.#compile([])
       await this.#settle(slots)
       if (put.length === 0) return this.#report(concerned)
-      await this.#serve()
+      await this.#options.dhcp.reconcile(this.#world, this.#inSync)
       const message = `put back on the switch: ${put.join(', ')}`
       const keys = new Set([...concerned, ...servedBy(put, this.#view())])
       return this.#report(keys).map((it) => repaired(it, message))
@@ -118,12 +117,25 @@ export class Engine {
   dhcpChanged(networks: readonly string[]): void {
     const { dhcp } = this.#options
     void this.#look('look at the DHCP servers', async () => {
-      const served = new Set(networks.filter((id) => dhcp.problemOf(id) === null))
-      await this.#serve()
+      for (const id of networks) if (dhcp.problemOf(id) === null) this.#sick.add(id)
+      await dhcp.reconcile(this.#world, this.#inSync)
       return networks.flatMap((id) => {
         const reports = this.#report(withPorts([id], this.#view()))
-        return served.has(id) ? reports.map((it) => repaired(it, 'its DHCP server was put back')) : reports
+        // It may take more than one look: a device that died with its namespace is made anew in between.
+        const cured = dhcp.problemOf(id) === null && this.#sick.delete(id)
+        return cured ? reports.map((it) => repaired(it, 'its DHCP server was put back')) : reports
       })
+    })
+  }
+
+  /** Makes the switch open a device of ours anew that vanished without its notice. */
+  remake(device: string): Promise<void> {
+    return this.#look(`make ${device} anew`, async () => {
+      this.#options.log.warn({ device }, 'a DHCP device vanished; making it anew')
+      await this.#options.switch.renew([device], wantedSwitch(this.#options.config, this.#world))
+      const { slots, concerned } = this.#compile([])
+      await this.#settle(slots)
+      return this.#report(concerned)
     })
   }
 
@@ -198,18 +210,6 @@ export class Engine {
     const known = this.#instructions.get(wanted) ?? this.#options.flows.instructionsOf(wanted)
     this.#instructions.set(wanted, known)
     return known === seen.instructions
-  }
-
-  /** DHCP servers for every network that wants one; a device that vanished in its namespace is made anew first. */
-  async #serve(): Promise<void> {
-    const { dhcp, switch: database, config } = this.#options
-    await dhcp.reconcile(this.#world, this.#inSync)
-    const lost = [...this.#local.dhcp.keys()].filter((id) => DEVICE_LOST.test(dhcp.problemOf(id) ?? ''))
-    if (lost.length === 0) return
-    this.#options.log.warn({ networks: lost }, 'DHCP interfaces vanished; making them anew')
-    await database.renew(lost.map(dhcpDevice), wantedSwitch(config, this.#world))
-    await this.#settle(this.#compile([]).slots)
-    await dhcp.reconcile(this.#world, this.#inSync)
   }
 
   /** Makes the bridge hold what is desired in `slots`; everywhere, if it was not read back or swept yet. */

@@ -102,8 +102,16 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
   const lock = undo.adopt(await takeLock(ovsdb, log, events.fatal), (it) => it.close())
   const numbers = undo.adopt(openNumbers(stateDir), (it) => it.close())
   const flows = undo.adopt(openFlows({ target, log }), (it) => it.close())
-  const dhcp = undo.adopt(createDhcpServers({ stateDir, hostTag: owner, log }), (it) => it.close())
-  const engine = new Engine({
+  const dhcp = undo.adopt(
+    createDhcpServers({
+      stateDir,
+      hostTag: owner.replaceAll(/[^\w.-]/g, '_').slice(0, 64),
+      log,
+      remake: (device) => engine.remake(device),
+    }),
+    (it) => it.close(),
+  )
+  const engine: Engine = new Engine({
     host,
     config,
     pipelineVersion: options.pipelineVersion ?? PIPELINE_VERSION,

@@ -29,9 +29,9 @@ export function realizationOf(key: WireKey, view: View, findings: Findings, at: 
   return status && { kind: type, id, ...status, repaired: false, at: at.toISOString() }
 }
 
-/** The same, for something that had to be put right. */
+/** The same, for something that had to be put right and is. */
 export const repaired = (realization: Realization, message: string): Realization =>
-  realization.state === 'done' ? { ...realization, repaired: true, message } : { ...realization, repaired: true }
+  realization.state === 'done' ? { ...realization, repaired: true, message } : realization
 
 function portStatus(id: string, view: View, findings: Findings): Status | null {
   const port = view.object('port', id)
