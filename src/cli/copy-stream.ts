@@ -71,7 +71,8 @@ export const copyOut = (client: Client, text: string, sink: (chunk: Buffer) => P
       },
       handleCopyData: ({ chunk }) => {
         if (broken !== null) return
-        const pending = sink(chunk)
+        // The chunk is a window into the parser's buffer, which is written over while a slow sink still holds it.
+        const pending = sink(Buffer.from(chunk))
         if (pending && pending !== waiting) wait(pending)
       },
     }
