@@ -121,10 +121,10 @@ export const stopServer = async (paths: LabPaths, name: 'SIGTERM' | 'SIGKILL'): 
     if (!(await waitGone(ref, 20_000))) throw new Error(`the lab's server (pid ${ref?.pid}) ignores ${name} for 20 s`)
 }
 
-/** Takes the lab's own server away with all its data, whatever of it is still alive. */
+/** Takes the lab's own server away with all its data, whatever of it is still alive: nothing is left to stop cleanly for. */
 export const removeServer = async (paths: LabPaths): Promise<void> => {
-  await terminate(await serverProcess(paths), 20_000)
-  await terminate(await servingProcess(paths))
+  const [launcher, serving] = await Promise.all([serverProcess(paths), servingProcess(paths)])
+  for (const ref of [launcher, serving]) if (signal(ref, 'SIGKILL')) await waitGone(ref, 5_000)
   const database = await databaseProcess(paths)
   if (signal(database, 'SIGQUIT')) await waitGone(database, 5_000)
   await rm(paths.server, { recursive: true, force: true })

@@ -148,13 +148,13 @@ const lossless = async (actions: readonly Action[], seconds = 3): Promise<void> 
 }
 
 test('an agent stopped, killed and upgraded in place loses no packet', { skip, timeout: 120_000 }, async () => {
-  await lossless([{ on: 'agent', host: 'h1', what: 'TERM' }])
   await lossless([
-    { on: 'agent', host: 'h1', what: 'KILL' },
+    { on: 'agent', host: 'h1', what: 'TERM' },
     { on: 'agent', host: 'h2', what: 'KILL' },
+    { on: 'agent', host: 'h1', what: 'upgrade' },
   ])
-  await lossless([{ on: 'agent', host: 'h1', what: 'upgrade' }])
-  assert.notEqual((await readHost(lab.paths, 'h1')).build, (await readHost(lab.paths, 'h2')).build)
+  const builds = await Promise.all(['h1', 'h2'].map(async (host) => (await readHost(lab.paths, host)).build))
+  assert.notEqual(builds[0], builds[1])
   await lossless([{ on: 'agent', host: 'h1', what: 'downgrade' }])
 })
 
