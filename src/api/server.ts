@@ -13,6 +13,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { discoveryRoutes } from './discovery.ts'
 import { type Enrolments, enrolmentRoutes } from './enrolments.ts'
 import { createErrorHandler } from './errors.ts'
+import { openapiRoutes } from './openapi.ts'
 import { quotaRoutes } from './quotas.ts'
 import { resourceRoutes } from './resources.ts'
 import { watchRoute } from './watch.ts'
@@ -58,6 +59,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   healthRoutes(app, options)
   identityRoutes(app, identity)
   discoveryRoutes(app, core.model)
+  openapiRoutes(app, core.model)
   quotaRoutes(app, core)
   watchRoute(app, core, { notifier: options.notifier, log })
   enrolmentRoutes(app, core.policy, options.enrolments)

@@ -1,0 +1,211 @@
+/** The operations of the model's resources, as OpenAPI path items. */
+import type { Attribute } from '#model/attribute.ts'
+import type { ComposedResource } from '#model/compose.ts'
+import { type Json, pascal, ref, typesByStatus, visibleOf } from './openapi-schemas.ts'
+
+export const json = (schema: Json): Json => ({ 'application/json': { schema } })
+export const answer = (description: string, schema: Json): Json => ({ description, content: json(schema) })
+
+/** References to the error responses with these statuses; those every request can get are added. */
+export const errors = (...statuses: readonly number[]): Record<string, Json> => {
+  const known = typesByStatus()
+  return Object.fromEntries(
+    [...new Set([...statuses, 401, 500, 503])]
+      .filter((status) => known.has(status))
+      .sort((a, b) => a - b)
+      .map((status) => [String(status), ref('responses', `Error${status}`)]),
+  )
+}
+
+const query = (name: string, description: string, schema: Json): Json => ({ name, in: 'query', description, schema })
+const headerParameter = (name: string, description: string, schema: Json): Json => ({
+  name,
+  in: 'header',
+  description,
+  schema,
+})
+
+/** Parameters that mean the same everywhere. */
+export const sharedParameters: Readonly<Record<string, Json>> = {
+  Limit: query('limit', 'At most so many objects; the answer then has links to the pages around it.', {
+    type: 'integer',
+    minimum: 0,
+  }),
+  Marker: query('marker', 'Id of the last object of the page before.', { type: 'string', format: 'uuid' }),
+  PageReverse: query('page_reverse', 'The page before the marker instead of the one after it.', {
+    type: 'boolean',
+    default: false,
+  }),
+  AsOf: query(
+    'as_of',
+    'An instant of the past (RFC 3339): the answer is what was there then, as far as the caller may see it today.',
+    { type: 'string', format: 'date-time' },
+  ),
+  ChangedSince: query('changed_since', 'Only objects changed at or after this instant.', {
+    type: 'string',
+    format: 'date-time',
+  }),
+  DryRun: query('dry_run', 'Nothing is stored, counted or allocated; the answer (200) says what would be.', {
+    type: 'boolean',
+    default: false,
+  }),
+  IfMatch: headerParameter('If-Match', 'The write holds only for this revision: `revision_number=N`.', {
+    type: 'string',
+    pattern: '^revision_number=\\d+$',
+  }),
+  IdempotencyKey: headerParameter(
+    'Idempotency-Key',
+    'The same request with the same key of a project is carried out once and answered again as the first time, with the header `Idempotency-Replayed: true`.',
+    { type: 'string', minLength: 1, maxLength: 255 },
+  ),
+}
+
+const shared = (...names: readonly string[]): Json[] => names.map((name) => ref('parameters', name))
+
+const several = (name: string, description: string, items: Json): Json => ({
+  ...query(name, description, { type: 'array', items }),
+  style: 'form',
+  explode: true,
+})
+
+/** A filter of every filterable attribute; repeated values are alternatives. */
+function filters(resource: ComposedResource): Json[] {
+  const filterable = Object.entries(resource.attributes).filter(([, { filter }]) => filter)
+  return filterable.flatMap(([name, attribute]) => {
+    if (name === 'fixed_ips') {
+      const forms = '`ip_address=…`, `subnet_id=…` or `ip_address_substr=…`'
+      return [
+        several(name, `Addresses, as ${forms}: alternatives of one form, all forms on one address.`, {
+          type: 'string',
+        }),
+      ]
+    }
+    const words = `Only objects whose \`${name}\` is one of these.`
+    const own = several(name, words, itemOf(attribute))
+    return name === 'project_id'
+      ? [own, several('tenant_id', 'Another name of `project_id`.', itemOf(attribute))]
+      : [own]
+  })
+}
+
+/** One value of the attribute: an element of a list attribute. */
+const itemOf = ({ schema }: Attribute): Json => (schema['type'] === 'array' ? (schema['items'] as Json) : schema)
+
+function listParameters(resource: ComposedResource): Json[] {
+  const sortable = Object.entries(resource.attributes).flatMap(([name, { sort }]) => (sort ? [name] : []))
+  const keys = sortable.includes('project_id') ? [...sortable, 'tenant_id'] : sortable
+  const order =
+    keys.length === 0
+      ? []
+      : [
+          several('sort_key', 'Sort by these, the first counting most.', { type: 'string', enum: keys }),
+          several('sort_dir', 'The direction of each key.', { type: 'string', enum: ['asc', 'desc'] }),
+        ]
+  return [
+    ...filters(resource),
+    fields(resource),
+    ...order,
+    ...shared(
+      'Limit',
+      'Marker',
+      'PageReverse',
+      'AsOf',
+      ...('updated_at' in resource.attributes ? ['ChangedSince'] : []),
+    ),
+  ]
+}
+
+const fields = (resource: ComposedResource): Json =>
+  several('fields', 'Only these attributes.', { type: 'string', enum: visibleOf(resource).map(([name]) => name) })
+
+const tagOf = (resource: ComposedResource): string => words(resource.plural)
+
+/** `security_group_rules` → `Security group rules`. */
+export const words = (name: string): string => {
+  const text = name.replaceAll('_', ' ')
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+const article = (name: string): string => `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name.replaceAll('_', ' ')}`
+
+const planned = answer('What would be done; only with `dry_run`.', ref('schemas', 'Plan'))
+
+function collectionOperations(resource: ComposedResource): Json {
+  const { name, plural } = resource
+  const base = pascal(name)
+  const about = { tags: [tagOf(resource)] }
+  return {
+    ...(resource.operations.includes('list') && {
+      get: {
+        ...about,
+        operationId: `list_${plural}`,
+        summary: `List ${plural.replaceAll('_', ' ')}`,
+        parameters: listParameters(resource),
+        responses: { 200: answer('Those the caller may see.', ref('schemas', `${base}List`)), ...errors(400, 404) },
+      },
+    }),
+    ...(resource.operations.includes('create') && {
+      post: {
+        ...about,
+        operationId: `create_${name}`,
+        summary: `Create ${article(name)}, or several`,
+        parameters: shared('DryRun', 'IdempotencyKey'),
+        requestBody: { required: true, content: json(ref('schemas', `${base}CreateBody`)) },
+        responses: {
+          200: planned,
+          201: answer('As stored.', ref('schemas', `${base}CreateAnswer`)),
+          ...errors(400, 403, 404, 409, 413, 422),
+        },
+      },
+    }),
+  }
+}
+
+function objectOperations(resource: ComposedResource): Json {
+  const { name } = resource
+  const base = pascal(name)
+  const about = { tags: [tagOf(resource)] }
+  return {
+    parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
+    ...(resource.operations.includes('show') && {
+      get: {
+        ...about,
+        operationId: `show_${name}`,
+        summary: `Show ${article(name)}`,
+        parameters: [fields(resource), ...shared('AsOf')],
+        responses: { 200: answer('The object.', ref('schemas', `${base}Answer`)), ...errors(400, 404) },
+      },
+    }),
+    ...(resource.operations.includes('update') && {
+      put: {
+        ...about,
+        operationId: `update_${name}`,
+        summary: `Change ${article(name)}`,
+        parameters: shared('DryRun', 'IfMatch'),
+        requestBody: { required: true, content: json(ref('schemas', `${base}UpdateBody`)) },
+        responses: {
+          200: answer('As stored; with `dry_run` also what would be done.', ref('schemas', `${base}Answer`)),
+          ...errors(400, 403, 404, 409, 412, 413),
+        },
+      },
+    }),
+    ...(resource.operations.includes('delete') && {
+      delete: {
+        ...about,
+        operationId: `delete_${name}`,
+        summary: `Delete ${article(name)}`,
+        parameters: shared('DryRun', 'IfMatch'),
+        responses: { 200: planned, 204: { description: 'It is gone.' }, ...errors(400, 403, 404, 409, 412) },
+      },
+    }),
+  }
+}
+
+/** Path → path item, for every resource. */
+export const resourcePaths = (resources: Iterable<ComposedResource>): Record<string, Json> =>
+  Object.fromEntries(
+    [...resources].flatMap((resource) => [
+      [`/v2.0/${resource.path}`, collectionOperations(resource)],
+      [`/v2.0/${resource.path}/{id}`, objectOperations(resource)],
+    ]),
+  )

@@ -1,0 +1,64 @@
+/**
+ * `GET /v2.0/openapi.json`: the whole API as OpenAPI 3.1, derived from the model; `GET /v2.0/docs`: the same to be read.
+ * Sources: OpenAPI Specification 3.1.1, JSON Schema 2020-12.
+ */
+import type { Model } from '#model/compose.ts'
+import type { FastifyInstance } from 'fastify'
+import { otherPaths } from './openapi-other.ts'
+import { documentPage } from './openapi-page.ts'
+import { resourcePaths, sharedParameters, words } from './openapi-paths.ts'
+import { errorResponses, type Json, schemasOf } from './openapi-schemas.ts'
+
+export interface OpenApiDocument {
+  readonly openapi: string
+  readonly info: Json
+  readonly tags: readonly { readonly name: string; readonly description: string }[]
+  readonly security: readonly Json[]
+  readonly paths: Readonly<Record<string, Json>>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Json>>
+    readonly responses: Readonly<Record<string, Json>>
+    readonly parameters: Readonly<Record<string, Json>>
+    readonly securitySchemes: Json
+  }
+}
+
+const OTHER_TAGS = [
+  { name: 'Quotas', description: 'How many objects of each kind a project may have.' },
+  { name: 'Changes', description: 'Everything that is written, in order, for whoever may see it.' },
+  { name: 'Discovery', description: 'What this API is and has.' },
+  { name: 'Health', description: 'How the server does.' },
+]
+
+export function openApiDocument(model: Model): OpenApiDocument {
+  const resources = [...model.resources.values()]
+  const limited = resources.flatMap(({ quota }) => quota ?? [])
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Deuteron: Networking API v2.0',
+      version: '2.0',
+      summary: 'The OpenStack Networking API, with history, plans and idempotent writes.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    tags: [...resources.map(({ plural, docs }) => ({ name: words(plural), description: docs })), ...OTHER_TAGS],
+    security: [{ token: [] }],
+    paths: { ...resourcePaths(resources), ...otherPaths([...model.resources.keys()], [...new Set(limited)]) },
+    components: {
+      schemas: schemasOf(resources),
+      responses: errorResponses(),
+      parameters: sharedParameters,
+      securitySchemes: {
+        token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token', description: 'A Keystone token.' },
+      },
+    },
+  }
+}
+
+/** Both forms are made once, at start. */
+export function openapiRoutes(app: FastifyInstance, model: Model): void {
+  const document = openApiDocument(model)
+  const [text, page] = [JSON.stringify(document), documentPage(document)]
+  app.get('/v2.0/openapi.json', (_, reply) => reply.type('application/json').send(text))
+  app.get('/v2.0/docs', (_, reply) => reply.type('text/html; charset=utf-8').send(page))
+}
