@@ -37,7 +37,8 @@ export function createNotifier(url: string, log: Logger): Notifier {
         options: '-c synchronous_commit=off',
         keepAlive: true,
       })
-      const lost = new Promise<void>((resolve) => next.once('error', () => resolve()).once('end', () => resolve()))
+      // A server that goes says so, and then the connection breaks: two errors, and one nobody hears ends the process.
+      const lost = new Promise<void>((resolve) => next.on('error', () => resolve()).once('end', () => resolve()))
       next.on('notification', wake)
       try {
         await next.connect()
