@@ -23,6 +23,5 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     security_group_rule: settings.quotaSecurityGroupRule,
   },
   baseMac: settings.baseMac,
-  dnsDomain: settings.dnsDomain,
   idempotencyRetention: settings.idempotencyRetention,
 })

@@ -14,12 +14,12 @@ import { columns, humanSize } from './output.ts'
 import { restoreBackup } from './restore.ts'
 
 export const dbCommand: Command = {
-  usage: 'db status | backup FILE | restore FILE [--force] | migrate [--contract]   [--data DIR] [--database URL]',
+  usage: 'db status | backup FILE | restore FILE [--force] | migrate   [--data DIR] [--database URL]',
   help: `
   status         version, size, migrations and the reach of the change log
   backup FILE    writes everything to FILE while servers work on; FILE must not exist
   restore FILE   fills an empty database from FILE; --force replaces what is there
-  migrate        brings the schema up to date; --contract also takes away what old servers needed
+  migrate        brings the schema up to date while servers work on
 
 Users and passwords of the built-in identity are no part of the database: keep DIR/identity.json as well.
 Works on the embedded database of DIR, started for the purpose when it is not running, or on --database URL.`,
@@ -27,7 +27,6 @@ Works on the embedded database of DIR, started for the purpose when it is not ru
   run: async (args, context) => {
     const { settings, positionals, extra } = loadSettings('server', args, context.env, {
       force: 'boolean',
-      contract: 'boolean',
     })
     const [verb = '', file, ...rest] = positionals
     const action = ACTIONS[verb]
@@ -42,7 +41,6 @@ Works on the embedded database of DIR, started for the purpose when it is not ru
       client: database.client,
       path,
       force: extra['force'] === true,
-      contract: extra['contract'] === true,
       context,
     })
   },
@@ -52,7 +50,6 @@ interface Job {
   readonly client: Client
   readonly path: string
   readonly force: boolean
-  readonly contract: boolean
   readonly context: CommandContext
 }
 
@@ -169,13 +166,10 @@ const restore = async ({ client, path, force, context: { out } }: Job): Promise<
   return 0
 }
 
-const migrateAll = async ({ client, contract, context: { out } }: Job): Promise<number> => {
+const migrateAll = async ({ client, context: { out } }: Job): Promise<number> => {
   const { migrate } = await import('#store/migrate.ts')
-  const branches = contract ? (['expand', 'contract'] as const) : (['expand'] as const)
-  for (const branch of branches) {
-    const { applied } = await migrate(client, { branch })
-    out.line(`${branch}: ${applied.length > 0 ? applied.join(', ') : 'nothing to do'}`)
-  }
+  const { applied } = await migrate(client)
+  out.line(applied.length > 0 ? `applied: ${applied.join(', ')}` : 'nothing to do')
   return 0
 }
 

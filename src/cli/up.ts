@@ -35,7 +35,7 @@ DIR/clouds.yaml for the openstack client and prints "ready URL" when it serves. 
 Every setting of docs/reference/config.md is taken as a flag, too.`,
 
   run: async (args, context) => {
-    const { settings } = loadSettings('server', args, context.env, { 'no-agent': 'boolean' })
+    const { settings } = loadSettings('server', args, context.env)
     const account = isRoot() ? accountNamed(settings.user) : currentAccount()
     const folder = prepareDataFolder(settings.dataDir, account)
     using _lock = lockDataFolder(folder)
@@ -68,7 +68,7 @@ const serve = async (up: Up): Promise<number> => {
   const server = startServer({
     root: context.root,
     folder,
-    args: up.args.filter((arg) => arg !== '--no-agent'),
+    args: up.args,
     env: { ...context.env, DEUTERON_DATA_DIR: folder, ...(database ? { DEUTERON_DATABASE_URL: database.url } : {}) },
     account: serverAccount(up),
   })

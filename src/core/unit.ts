@@ -25,8 +25,6 @@ export interface CoreSettings {
   /** Default limit by resource; -1 is unlimited. */
   readonly quotas: Readonly<Record<string, number>>
   readonly baseMac: string
-  /** Domain of the names that ports get. */
-  readonly dnsDomain: string
   /** Seconds an idempotent answer is kept. */
   readonly idempotencyRetention: number
 }
@@ -83,7 +81,6 @@ export class Unit {
       caller,
       now: this.now,
       newMac: () => newMac(settings.baseMac),
-      dnsDomain: settings.dnsDomain,
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
       find: (name, where) => this.find(model.resource(name), where),
       visible: async (name, ids) => {

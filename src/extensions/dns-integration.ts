@@ -16,6 +16,9 @@ const parseHostName = (value: unknown): string => {
   return name
 }
 
+/** The domain of every port's names, as its DHCP server says it. */
+const DOMAIN = 'openstacklocal.'
+
 interface Assignment {
   readonly ip_address: string
   readonly hostname: string
@@ -23,10 +26,10 @@ interface Assignment {
 }
 
 /** One name per address: the port's own, else one made from the address (`host-10-0-0-5`). */
-export function assign(name: string, addresses: readonly string[], domain: string): Assignment[] {
+export function assign(name: string, addresses: readonly string[]): Assignment[] {
   return addresses.map((ip_address) => {
     const hostname = name || `host-${ip_address.replaceAll(/[.:]/g, '-')}`
-    return { ip_address, hostname, fqdn: hostname.endsWith('.') ? hostname : `${hostname}.${domain}.` }
+    return { ip_address, hostname, fqdn: hostname.endsWith('.') ? hostname : `${hostname}.${DOMAIN}` }
   })
 }
 
@@ -41,14 +44,13 @@ export const dnsIntegration = defineExtension({
         dns_name: { ...text({ set: 'always', default: '', filter: true }), parse: parseHostName },
         dns_assignment: list({ schema: { type: 'object' }, parse: (value) => value as Assignment }, { default: [] }),
       },
-      async inTx({ dnsDomain }, { after }) {
+      async inTx(_, { after }) {
         if (!after) return undefined
         const fixed = after['fixed_ips'] as readonly { ip_address: string }[]
         return {
           dns_assignment: assign(
             String(after['dns_name']),
             fixed.map((one) => one.ip_address),
-            dnsDomain,
           ),
         }
       },

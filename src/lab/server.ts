@@ -41,7 +41,6 @@ const freePorts = async (): Promise<[number, number]> => {
 export const serverArguments = (paths: LabPaths, apiPort: number, feedPort: number): string[] => [
   LAUNCHER,
   'up',
-  '--no-agent',
   `--data=${paths.server}`,
   `--port=${apiPort}`,
   `--feed-port=${feedPort}`,

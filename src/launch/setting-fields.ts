@@ -189,12 +189,6 @@ export const serverFields = {
     'fa:16:3e:00:00:00',
     'Start of generated MAC addresses; the first three octets stay, the fourth too when it is not 00.',
   ),
-  dnsDomain: networks(
-    text({ name: 'domain name', pattern: /^[a-z0-9.-]+$/i }),
-    'openstacklocal',
-    'Domain of host names handed out by DHCP.',
-  ),
-  dhcpLeaseDuration: networks(duration(60), 86_400, 'How long a DHCP lease lasts.', { flag: 'dhcp-lease' }),
 
   maxAllowedAddressPair: limits(whole(0, 10_000), 10, 'Allowed address pairs on one port.'),
   maxDnsNameservers: limits(whole(0, 1000), 5, 'Name servers on one subnet.'),

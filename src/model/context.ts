@@ -57,8 +57,6 @@ export interface Context {
   readonly now: string
   /** A random address below the configured base. */
   newMac(): string
-  /** Domain of the names that ports get. */
-  readonly dnsDomain: string
   /** The object, or undefined; sees what this transaction wrote. */
   load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
   find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>
