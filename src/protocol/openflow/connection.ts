@@ -13,7 +13,10 @@ export interface SwitchOptions {
   readonly target: string
   readonly log: Logger
   readonly signal?: AbortSignal
-  /** After this long without a byte an echo is sent; after as long again the connection is given up. */
+  /**
+   * After this long without a byte an echo is sent; after as long again the connection is given up. 15 s without: a
+   * busy server answers late, and a dead one closes its socket at once.
+   */
   readonly probeMs?: number
 }
 
@@ -73,7 +76,7 @@ class Wire implements Connection {
     )
     socket.on('close', () => this.#finish(new Error(`${options.target} closed the connection`)))
     options.signal?.addEventListener('abort', this.#abort, { once: true })
-    const probeMs = options.probeMs ?? 5_000
+    const probeMs = options.probeMs ?? 15_000
     this.#probe = setInterval(() => this.#probeOnce(probeMs), probeMs)
     this.#probe.unref()
     const hello = createWriter()

@@ -16,7 +16,10 @@ export interface RpcOptions {
   readonly target: string
   readonly log: Logger
   readonly signal?: AbortSignal
-  /** After this long without a byte an echo is sent; after as long again the connection is given up. */
+  /**
+   * After this long without a byte an echo is sent; after as long again the connection is given up. 15 s without: a
+   * busy server answers late, and a dead one closes its socket at once.
+   */
   readonly probeMs?: number
   readonly onNotification: (method: string, params: readonly unknown[]) => void
 }
@@ -34,7 +37,7 @@ export async function connectRpc(options: RpcOptions): Promise<Rpc> {
   return createRpc(socket, options)
 }
 
-function createRpc(socket: Socket, { target, log, signal, probeMs = 5_000, onNotification }: RpcOptions): Rpc {
+function createRpc(socket: Socket, { target, log, signal, probeMs = 15_000, onNotification }: RpcOptions): Rpc {
   const waiters = new Map<number, Waiter>()
   const frame = createJsonFramer()
   const closed = Promise.withResolvers<Error | null>()
