@@ -6,7 +6,7 @@ import type { WireKey, World } from '#wire/objects.ts'
 import { BASE, createDesired } from './desired.ts'
 import { type Numbers, openNumbers } from './numbers.ts'
 import { createRelations } from './relations.ts'
-import { anyEdit, edit, keysOf, mutable, port, sgRule } from './test-worlds.ts'
+import { anyEdit, edit, keysOf, mutable, port, sgRule } from './worlds.testlib.ts'
 import { emptyLocalView, type LocalView, localChanges } from './view.ts'
 
 const slotOf = (f: { table: number; priority: number; match: string }): string => `${f.table} ${f.priority} ${f.match}`

@@ -9,7 +9,7 @@
 import type { Flow } from '#protocol/openflow/flow.ts'
 import { compile, type Unit } from './compile/index.ts'
 import { createDependencies } from './dependencies.ts'
-import { recordingView, type Sources } from './view.ts'
+import { recordingView, type Sources, type View } from './view.ts'
 
 /** Where a flow stands: table, priority and canonical match. Two flows never share a slot on a bridge. */
 export type Slot = string
@@ -24,6 +24,8 @@ export interface Desired {
   slotsOf(unit: Unit): readonly Slot[]
   /** The units that want what stands in `slot`. */
   unitsOf(slot: Slot): readonly Unit[]
+  /** Why `unit` could not be compiled; it then wants no flow at all. Null when it could. */
+  problemOf(unit: Unit): string | null
 }
 
 export interface Changed {
@@ -35,58 +37,86 @@ export interface Changed {
 
 export const BASE: Unit = 'base'
 
-export function createDesired(slotOf: SlotOf, version: number): Desired {
-  const flows = new Map<Slot, Flow>()
-  const wanted = new Map<Slot, Map<Unit, Flow>>()
-  const slots = new Map<Unit, readonly Slot[]>()
-  const dependencies = createDependencies<Unit>()
+export const createDesired = (slotOf: SlotOf, version: number): Desired => new Compiled(slotOf, version)
 
-  const withdraw = (unit: Unit, slot: Slot): void => {
-    const here = wanted.get(slot)
-    here?.delete(unit)
-    if (here?.size === 0) wanted.delete(slot)
+class Compiled implements Desired {
+  readonly flows = new Map<Slot, Flow>()
+  readonly #slotOf: SlotOf
+  readonly #version: number
+  readonly #wanted = new Map<Slot, Map<Unit, Flow>>()
+  readonly #slots = new Map<Unit, readonly Slot[]>()
+  readonly #dependencies = createDependencies<Unit>()
+  readonly #problems = new Map<Unit, string>()
+
+  constructor(slotOf: SlotOf, version: number) {
+    this.#slotOf = slotOf
+    this.#version = version
   }
 
-  const recompile = (unit: Unit, sources: Sources, touched: Set<Slot>): void => {
-    const seen = new Set<string>()
-    const fresh = new Map(compile(unit, recordingView(sources, seen), version).map((flow) => [slotOf(flow), flow]))
-    dependencies.note(unit, seen)
-    for (const slot of slots.get(unit) ?? []) {
+  change(sources: Sources, facts: Iterable<string>): Changed {
+    const units = new Set<Unit>()
+    for (const name of facts) {
+      if (isUnit(name)) units.add(name)
+      for (const reader of this.#dependencies.readersOf(name)) units.add(reader)
+    }
+    const slots = new Set<Slot>()
+    for (const unit of units) this.#recompile(unit, sources, slots)
+    for (const slot of slots) this.#settle(slot)
+    return { units, slots }
+  }
+
+  slotsOf(unit: Unit): readonly Slot[] {
+    return this.#slots.get(unit) ?? []
+  }
+
+  unitsOf(slot: Slot): readonly Unit[] {
+    return [...(this.#wanted.get(slot)?.keys() ?? [])]
+  }
+
+  problemOf(unit: Unit): string | null {
+    return this.#problems.get(unit) ?? null
+  }
+
+  #recompile(unit: Unit, sources: Sources, touched: Set<Slot>): void {
+    const reads = new Set<string>()
+    const fresh = this.#attempt(unit, recordingView(sources, reads))
+    this.#dependencies.note(unit, reads)
+    for (const slot of this.slotsOf(unit)) {
       if (fresh.has(slot)) continue
-      withdraw(unit, slot)
+      this.#withdraw(unit, slot)
       touched.add(slot)
     }
     for (const [slot, flow] of fresh) {
-      const here = wanted.get(slot) ?? new Map<Unit, Flow>()
+      const here = this.#wanted.get(slot) ?? new Map<Unit, Flow>()
       if (here.get(unit)?.cookie !== flow.cookie) touched.add(slot)
-      wanted.set(slot, here.set(unit, flow))
+      this.#wanted.set(slot, here.set(unit, flow))
     }
-    if (fresh.size > 0) slots.set(unit, [...fresh.keys()])
-    else slots.delete(unit)
+    if (fresh.size > 0) this.#slots.set(unit, [...fresh.keys()])
+    else this.#slots.delete(unit)
   }
 
-  const settle = (slot: Slot): void => {
+  /** An object that cannot be written as flows must not stop the others. */
+  #attempt(unit: Unit, view: View): ReadonlyMap<Slot, Flow> {
+    this.#problems.delete(unit)
+    try {
+      return new Map(compile(unit, view, this.#version).map((flow) => [this.#slotOf(flow), flow]))
+    } catch (error) {
+      this.#problems.set(unit, (error as Error).message)
+      return new Map()
+    }
+  }
+
+  #withdraw(unit: Unit, slot: Slot): void {
+    const here = this.#wanted.get(slot)
+    here?.delete(unit)
+    if (here?.size === 0) this.#wanted.delete(slot)
+  }
+
+  #settle(slot: Slot): void {
     let winner: Flow | undefined
-    for (const flow of wanted.get(slot)?.values() ?? []) if (!winner || flow.cookie < winner.cookie) winner = flow
-    if (winner) flows.set(slot, winner)
-    else flows.delete(slot)
-  }
-
-  return {
-    flows,
-    change: (sources, facts) => {
-      const units = new Set<Unit>()
-      for (const name of facts) {
-        if (isUnit(name)) units.add(name)
-        for (const reader of dependencies.readersOf(name)) units.add(reader)
-      }
-      const touched = new Set<Slot>()
-      for (const unit of units) recompile(unit, sources, touched)
-      for (const slot of touched) settle(slot)
-      return { units, slots: touched }
-    },
-    slotsOf: (unit) => slots.get(unit) ?? [],
-    unitsOf: (slot) => [...(wanted.get(slot)?.keys() ?? [])],
+    for (const flow of this.#wanted.get(slot)?.values() ?? []) if (!winner || flow.cookie < winner.cookie) winner = flow
+    if (winner) this.flows.set(slot, winner)
+    else this.flows.delete(slot)
   }
 }
 

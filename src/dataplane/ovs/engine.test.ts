@@ -10,7 +10,7 @@ import type { Slot } from './desired.ts'
 import { Engine } from './engine.ts'
 import { openNumbers } from './numbers.ts'
 import type { FlowPlan, SeenFlow } from './plan.ts'
-import { edit, keysOf, mutable, port, sgRule } from './test-worlds.ts'
+import { edit, keysOf, mutable, port, sgRule } from './worlds.testlib.ts'
 import type { LocalView } from './view.ts'
 
 const config = {
@@ -28,6 +28,7 @@ function memory() {
   const refuse = new Set<number>()
   const reports: Realization[] = []
   let dhcpProblem: string | null = null
+  let databaseProblem: string | null = null
   let reachable = true
   let readBacks = 0
   const local = {
@@ -75,7 +76,10 @@ function memory() {
       },
       switch: {
         local: (): LocalView => structuredClone(local),
-        ensure: async () => ({ touched: [], conflicts: [] }),
+        ensure: async () => {
+          if (databaseProblem !== null) throw new Error(databaseProblem)
+          return { touched: [], conflicts: [] }
+        },
         renew: async () => undefined,
         onChange: () => () => undefined,
         close: async () => undefined,
@@ -97,6 +101,9 @@ function memory() {
     create,
     set dhcp(problem: string | null) {
       dhcpProblem = problem
+    },
+    set database(problem: string | null) {
+      databaseProblem = problem
     },
     set reachable(yes: boolean) {
       reachable = yes
@@ -203,6 +210,25 @@ test('a refused flow fails its object alone, and is tried again', async () => {
   assert.match(reports.find((it) => it.kind === 'security_group')?.message ?? '', /refuses a flow: BAD_ACTION/)
   host.refuse.clear()
   assert.deepEqual(states(await engine.reconcile(world, ['port/p1'], true)), { 'port/p1': '5 done' })
+})
+
+test('an object that cannot be written as flows stays closed and does not stop the others', async () => {
+  const { world, put, engine } = scene()
+  put('port/p2', port('p2', { mac_address: 'no MAC at all' }))
+  const reports = await engine.reconcile(world, keysOf(world), true)
+  assert.equal(states(reports)['port/p1'], '5 done')
+  assert.equal(states(reports)['port/p2'], '1 error')
+})
+
+test('what a failed job learned is not lost: the next one compiles it', async () => {
+  const { host, world, put, engine } = scene()
+  await engine.reconcile(world, keysOf(world), true)
+  host.database = 'the database is away'
+  const key = put('network/n1', { ...network, admin_state_up: false })
+  await assert.rejects(engine.reconcile(world, [key], true), /is away/)
+  host.database = null
+  await engine.reconcile(world, [key], true)
+  assert.ok(![...host.table.values()].some((flow) => flow.match.startsWith('in_port=5')))
 })
 
 test('foreign hands: a deleted flow, changed actions under the same cookie, and what no event told', async () => {

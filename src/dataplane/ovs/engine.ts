@@ -42,6 +42,8 @@ export class Engine {
   /** Flows the switch would not take, with its reason. Tried again with every job. */
   readonly #refused = new Map<Slot, string>()
   readonly #instructions = new WeakMap<Flow, string>()
+  /** Facts that changed and are not compiled yet: a job may fail before it comes to that. */
+  readonly #facts = new Set<string>()
   /** Networks whose DHCP server answered once and was then lost. */
   readonly #sick = new Set<string>()
   #world: World = emptyWorld()
@@ -73,10 +75,11 @@ export class Engine {
       // The first batch may be a part; what is compiled from a part of the world would look unwanted.
       const facts = this.#started ? keys : [...allKeys(world)]
       if (facts.some((key) => key.startsWith('network/'))) this.#databaseChanged = true
-      const changed = facts.flatMap((key) => this.#relations.update(world, key))
-      await this.#ensureSwitch()
-      const { slots, concerned } = this.#compile(this.#started ? changed : [BASE, ...changed])
+      if (!this.#started) this.#facts.add(BASE)
+      for (const key of facts) for (const name of this.#relations.update(world, key)) this.#facts.add(name)
       this.#started = true
+      await this.#ensureSwitch()
+      const { slots, concerned } = this.#compile()
       const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
       await Promise.all([this.#settle(slots), serving ? dhcp.reconcile(world, inSync) : null])
       return this.#report(new Set([...keys, ...concerned]))
@@ -89,7 +92,7 @@ export class Engine {
     this.#databaseChanged = true
     void this.#look('look at the switch database', async () => {
       const put = await this.#ensureSwitch()
-      const { slots, concerned } = this.#compile([])
+      const { slots, concerned } = this.#compile()
       await this.#settle(slots)
       if (put.length === 0) return this.#report(concerned)
       await this.#options.dhcp.reconcile(this.#world, this.#inSync)
@@ -133,7 +136,7 @@ export class Engine {
     return this.#look(`make ${device} anew`, async () => {
       this.#options.log.warn({ device }, 'a DHCP device vanished; making it anew')
       await this.#options.switch.renew([device], wantedSwitch(this.#options.config, this.#world))
-      const { slots, concerned } = this.#compile([])
+      const { slots, concerned } = this.#compile()
       await this.#settle(slots)
       return this.#report(concerned)
     })
@@ -149,7 +152,7 @@ export class Engine {
   readBack(): Promise<void> {
     return this.#look('read the flows back', async () => {
       this.#seen = null
-      const { slots, concerned } = this.#compile([])
+      const { slots, concerned } = this.#compile()
       const plan = await this.#settle(slots)
       this.#prune()
       const repairs = this.#repaired(plan)
@@ -190,14 +193,15 @@ export class Engine {
   }
 
   /**
-   * Compiles what read these facts or a port number that changed. `concerned`: the objects whose state may have changed
+   * Compiles what read a fact or a port number that changed. `concerned`: the objects whose state may have changed
    * with that, whoever asked: a port waits for its group, and is realized when the group comes.
    */
-  #compile(facts: readonly string[]): { slots: ReadonlySet<Slot>; concerned: ReadonlySet<WireKey> } {
+  #compile(): { slots: ReadonlySet<Slot>; concerned: ReadonlySet<WireKey> } {
     const now = this.#options.switch.local()
     const localFacts = localChanges(this.#local, now)
     this.#local = now
-    const { slots, units } = this.#desired.change(this.#sources(), [...facts, ...localFacts])
+    const { slots, units } = this.#desired.change(this.#sources(), [...this.#facts, ...localFacts])
+    this.#facts.clear()
     this.#options.numbers.flush()
     const compiled = [...units].filter((unit) => unit !== 'base')
     return { slots, concerned: new Set([...compiled, ...concernedBy(localFacts, this.#view())]) }
@@ -276,6 +280,8 @@ export class Engine {
   }
 
   #flowProblem(key: WireKey): string | null {
+    const problem = this.#desired.problemOf(key)
+    if (problem !== null) return `cannot be written as flows: ${problem}`
     if (this.#refused.size === 0) return null
     const slot = this.#desired.slotsOf(key).find((it) => this.#refused.has(it))
     return slot === undefined ? null : `the switch refuses a flow: ${this.#refused.get(slot)} (${slot})`
