@@ -175,7 +175,7 @@ const agent: LabCommand = async (argv, { stdout, env }) => {
   const [what = '', host = ''] = positionals
   const lab = await requireLab(values.name, env)
   const verb = { term: 'TERM', kill: 'KILL' }[what] ?? what
-  if (verb === 'start') await startAgent(lab, host)
+  if (verb === 'start' && hostNames(lab).includes(host)) await startAgent(lab, host)
   else {
     const actions = parseActions(`agent:${host}:${verb}`, hostNames(lab))
     if (typeof actions === 'string')

@@ -29,6 +29,11 @@ export const tourCommand: LabCommand = async (argv, { stdout, env }) => {
     datapath: had?.spec.datapath ?? 'netdev',
     server,
   } as const
+  const flag = name === 'default' ? '' : ` --name ${name}`
+  process.once('SIGINT', () => {
+    stdout.write(`\nThe lab stays as it is; end it with: ./deuteron lab down${flag}\n`)
+    process.exit(130)
+  })
   const said: string[] = []
   const lab = await stage.step(
     'three hosts, a server and its database, three agents',
@@ -38,7 +43,6 @@ export const tourCommand: LabCommand = async (argv, { stdout, env }) => {
   try {
     return (await playTour(lab, stage)) ? 0 : 1
   } finally {
-    const flag = name === 'default' ? '' : ` --name ${name}`
     if (values.keep)
       stdout.write(`\nThe lab stays: ./deuteron lab status${flag}; end it with ./deuteron lab down${flag}\n`)
     else if (had)

@@ -37,7 +37,8 @@ const removeDhcpServers = async (paths: LabPaths, hosts: readonly string[]): Pro
   const servers = (await Promise.all(hosts.map((host) => dhcpServers(paths, host)))).flat()
   await Promise.all(servers.map(({ process }) => terminate(process, 2_000)))
   const names = await namespacesNow()
-  for (const { namespace } of servers) if (names.has(namespace)) await tryRun(['ip', 'netns', 'del', namespace])
+  const there = servers.filter(({ namespace }) => names.has(namespace))
+  await Promise.all(there.map(({ namespace }) => tryRun(['ip', 'netns', 'del', namespace])))
 }
 
 /**
@@ -54,9 +55,8 @@ export const takeDown = async (root: string, name: string): Promise<boolean> => 
   await removeDhcpServers(paths, hosts)
   const ours = [...(await namespacesNow())].filter((ns) => ns.startsWith(namespacePrefix(name)))
   const found = ours.length > 0 || hosts.length > 0 || vms.length > 0
-  const inside = (await Promise.all(ours.map(processesIn))).flat()
-  await Promise.all([...switches, ...inside].map((ref) => terminate(ref, 2_000)))
-  for (const ns of ours) await run(['ip', 'netns', 'del', ns])
+  await Promise.all([...switches, ...processesIn(ours)].map((ref) => terminate(ref, 2_000)))
+  await Promise.all(ours.map((ns) => run(['ip', 'netns', 'del', ns])))
   for (const ns of await readdir('/etc/netns').catch(() => [] as string[]))
     if (ns.startsWith(namespacePrefix(name))) await rm(join('/etc/netns', ns), { recursive: true, force: true })
   await rm(paths.hosts, { recursive: true, force: true })

@@ -3,8 +3,8 @@
  * kernel gave to somebody else since is never signalled.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
-import { run, sleep } from './exec.ts'
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { sleep } from './exec.ts'
 
 export interface ProcessRef {
   readonly pid: number
@@ -40,12 +40,8 @@ export const isAlive = (ref: ProcessRef | null): ref is ProcessRef => {
 
 /** True while the recorded process runs in this network namespace; not in one that had the name before. */
 export const isAliveIn = (ref: ProcessRef | null, ns: string): ref is ProcessRef => {
-  if (!isAlive(ref)) return false
-  try {
-    return statSync(`/proc/${ref.pid}/ns/net`).ino === statSync(`/var/run/netns/${ns}`).ino
-  } catch {
-    return false
-  }
+  const ino = inodeOf(`/var/run/netns/${ns}`)
+  return isAlive(ref) && ino !== null && inodeOf(`/proc/${ref.pid}/ns/net`) === ino
 }
 
 /** The process named by a pid file, or null when the file or the process is missing. */
@@ -105,11 +101,18 @@ export const terminate = async (ref: ProcessRef | null, grace = 5_000): Promise<
   await waitGone(ref, 2_000)
 }
 
-/** Every process whose network namespace is `ns`, which is ours by name, so they are ours too. */
-export const processesIn = async (ns: string): Promise<ProcessRef[]> => {
-  const pids = await run(['ip', 'netns', 'pids', ns]).catch(() => '')
-  return pids
-    .split('\n')
-    .filter((line) => line !== '')
-    .flatMap((line) => refOf(Number(line)) ?? [])
+const inodeOf = (path: string): number | null => {
+  try {
+    return statSync(path).ino
+  } catch {
+    return null
+  }
+}
+
+/** Every process in one of these network namespaces, which are ours by name, so the processes are ours too. */
+export const processesIn = (namespaces: readonly string[]): ProcessRef[] => {
+  const ours = new Set(namespaces.flatMap((name) => inodeOf(`/var/run/netns/${name}`) ?? []))
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && ours.has(inodeOf(`/proc/${name}/ns/net`) ?? 0))
+    .flatMap((name) => refOf(Number(name)) ?? [])
 }

@@ -86,7 +86,7 @@ export const unplugVm = async (lab: Lab, vm: Plug['vm']): Promise<void> => {
     await vsctl(lab, vm.host, ['--no-wait', '--if-exists', 'del-port', INTEGRATION_BRIDGE, vm.tap]).catch(() => '')
   }
   if (namespaces.has(ns)) {
-    await Promise.all((await processesIn(ns)).map((ref) => terminate(ref, 500)))
+    await Promise.all(processesIn([ns]).map((ref) => terminate(ref, 500)))
     await run(['ip', 'netns', 'del', ns])
     // The kernel takes the veth down later; a new one of the same name must not meet it.
     await tryRun(['ip', '-n', hostNamespace(lab.spec.name, vm.host), 'link', 'del', vm.tap])
