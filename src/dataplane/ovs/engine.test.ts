@@ -231,6 +231,30 @@ test('what a failed job learned is not lost: the next one compiles it', async ()
   assert.ok(![...host.table.values()].some((flow) => flow.match.startsWith('in_port=5')))
 })
 
+test('a port whose group came with a batch that failed is reported by the next', async () => {
+  const { host, world, put, engine } = scene()
+  put('security_group/g1', null)
+  await engine.reconcile(world, keysOf(world), true)
+  host.reachable = false
+  await assert.rejects(engine.reconcile(world, [put('security_group/g1', group)], true))
+  host.reachable = true
+  assert.equal(states(await engine.reconcile(world, ['security_group/g1'], true))['port/p1'], '5 done')
+  assert.ok([...host.table.values()].some((flow) => flow.match.startsWith('in_port=5')))
+})
+
+test('a look that failed does not stop the next one', async () => {
+  const { host, world, engine } = scene()
+  await engine.reconcile(world, keysOf(world), true)
+  host.database = 'the database is away'
+  engine.databaseChanged()
+  await engine.idle()
+  host.database = null
+  host.local.ports.delete('p1')
+  engine.databaseChanged()
+  await engine.idle()
+  assert.equal(host.reports.at(-1)?.state, 'pending')
+})
+
 test('foreign hands: a deleted flow, changed actions under the same cookie, and what no event told', async () => {
   const { host, world, engine } = scene()
   await engine.reconcile(world, keysOf(world), true)

@@ -44,6 +44,10 @@ export class Engine {
   readonly #instructions = new WeakMap<Flow, string>()
   /** Facts that changed and are not compiled yet: a job may fail before it comes to that. */
   readonly #facts = new Set<string>()
+  /** Slots compiled and not yet settled. */
+  readonly #touched = new Set<Slot>()
+  /** Objects compiled and not yet reported. */
+  readonly #concerned = new Set<WireKey>()
   /** Networks whose DHCP server answered once and was then lost. */
   readonly #sick = new Set<string>()
   #world: World = emptyWorld()
@@ -56,6 +60,7 @@ export class Engine {
   /** All that is ours and unwanted has been removed since the world came in sync. */
   #swept = false
   #databaseChanged = true
+  #lookQueued = false
   /** What stood in the way in the switch database last; each is logged once. */
   #conflicts: readonly string[] = []
   /** Counts connections to the bridge. */
@@ -79,26 +84,27 @@ export class Engine {
       for (const key of facts) for (const name of this.#relations.update(world, key)) this.#facts.add(name)
       this.#started = true
       await this.#ensureSwitch()
-      const { slots, concerned } = this.#compile()
+      this.#compile()
       const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
-      await Promise.all([this.#settle(slots), serving ? dhcp.reconcile(world, inSync) : null])
-      return this.#report(new Set([...keys, ...concerned]))
+      await Promise.all([this.#settle(), serving ? dhcp.reconcile(world, inSync) : null])
+      return this.#report(keys)
     })
   }
 
   /** Ports came or went on the switch, or its tables were changed by others. */
   databaseChanged(): void {
-    if (this.#databaseChanged) return
     this.#databaseChanged = true
+    if (this.#lookQueued) return
+    this.#lookQueued = true
     void this.#look('look at the switch database', async () => {
+      this.#lookQueued = false
       const put = await this.#ensureSwitch()
-      const { slots, concerned } = this.#compile()
-      await this.#settle(slots)
-      if (put.length === 0) return this.#report(concerned)
+      this.#compile()
+      await this.#settle()
+      if (put.length === 0) return this.#report()
       await this.#options.dhcp.reconcile(this.#world, this.#inSync)
       const message = `put back on the switch: ${put.join(', ')}`
-      const keys = new Set([...concerned, ...servedBy(put, this.#view())])
-      return this.#report(keys).map((it) => repaired(it, message))
+      return this.#report(servedBy(put, this.#view())).map((it) => repaired(it, message))
     })
   }
 
@@ -123,7 +129,7 @@ export class Engine {
       for (const id of networks) if (dhcp.problemOf(id) === null) this.#sick.add(id)
       await dhcp.reconcile(this.#world, this.#inSync)
       return networks.flatMap((id) => {
-        const reports = this.#report(withPorts([id], this.#view()))
+        const reports = this.#stateOf(withPorts([id], this.#view()))
         // It may take more than one look: a device that died with its namespace is made anew in between.
         const cured = dhcp.problemOf(id) === null && this.#sick.delete(id)
         return cured ? reports.map((it) => repaired(it, 'its DHCP server was put back')) : reports
@@ -136,9 +142,9 @@ export class Engine {
     return this.#look(`make ${device} anew`, async () => {
       this.#options.log.warn({ device }, 'a DHCP device vanished; making it anew')
       await this.#options.switch.renew([device], wantedSwitch(this.#options.config, this.#world))
-      const { slots, concerned } = this.#compile()
-      await this.#settle(slots)
-      return this.#report(concerned)
+      this.#compile()
+      await this.#settle()
+      return this.#report()
     })
   }
 
@@ -152,11 +158,10 @@ export class Engine {
   readBack(): Promise<void> {
     return this.#look('read the flows back', async () => {
       this.#seen = null
-      const { slots, concerned } = this.#compile()
-      const plan = await this.#settle(slots)
+      this.#compile()
+      const foreign = await this.#settle()
       this.#prune()
-      const repairs = this.#repaired(plan)
-      return repairs.length > 0 ? repairs : this.#report(concerned)
+      return [...this.#repaired(foreign), ...this.#report()]
     })
   }
 
@@ -193,18 +198,19 @@ export class Engine {
   }
 
   /**
-   * Compiles what read a fact or a port number that changed. `concerned`: the objects whose state may have changed
-   * with that, whoever asked: a port waits for its group, and is realized when the group comes.
+   * Compiles what read a fact or a port number that changed. Whoever asked, every object it compiles will be reported:
+   * a port waits for its group, and is realized when the group comes.
    */
-  #compile(): { slots: ReadonlySet<Slot>; concerned: ReadonlySet<WireKey> } {
+  #compile(): void {
     const now = this.#options.switch.local()
     const localFacts = localChanges(this.#local, now)
     this.#local = now
     const { slots, units } = this.#desired.change(this.#sources(), [...this.#facts, ...localFacts])
     this.#facts.clear()
     this.#options.numbers.flush()
-    const compiled = [...units].filter((unit) => unit !== 'base')
-    return { slots, concerned: new Set([...compiled, ...concernedBy(localFacts, this.#view())]) }
+    for (const slot of slots) this.#touched.add(slot)
+    for (const unit of units) if (unit !== 'base') this.#concerned.add(unit)
+    for (const key of concernedBy(localFacts, this.#view())) this.#concerned.add(key)
   }
 
   /** The cookie says it, unless somebody changed the actions and left the cookie. */
@@ -216,17 +222,24 @@ export class Engine {
     return known === seen.instructions
   }
 
-  /** Makes the bridge hold what is desired in `slots`; everywhere, if it was not read back or swept yet. */
-  async #settle(slots: Iterable<Slot>): Promise<FlowPlan> {
+  /**
+   * Makes the bridge hold what is desired where something was touched, and in `more`; everywhere, if it was not read
+   * back or swept yet. Answers the slots put right that we had not touched: others had.
+   */
+  async #settle(more: Iterable<Slot> = []): Promise<readonly Slot[]> {
     const { flows } = this.#options
     await flows.ready()
     const whole = this.#seen === null || (this.#inSync && !this.#swept)
     this.#seen ??= await flows.readBack()
-    const where = whole ? undefined : new Set([...slots, ...this.#refused.keys()])
+    const where = whole ? undefined : new Set([...this.#touched, ...more, ...this.#refused.keys()])
     const plan = planFlows(this.#desired.flows, this.#seen, this.#same, this.#inSync, where)
+    const foreign = [...plan.add.keys(), ...plan.remove.keys()].filter(
+      (slot) => !this.#touched.has(slot) && !this.#refused.has(slot),
+    )
     if (!isEmpty(plan)) await this.#carryOut(plan, this.#seen)
+    this.#touched.clear()
     this.#swept = this.#inSync && (whole || this.#swept)
-    return plan
+    return foreign
   }
 
   async #carryOut(plan: FlowPlan, seen: Map<Slot, SeenFlow>): Promise<void> {
@@ -256,22 +269,28 @@ export class Engine {
     )
     for (const { security_group_id } of this.#world.group_member.values()) referred.add(security_group_id)
     numbers.prune('object', (key) => key === BASE || this.#desired.slotsOf(key as WireKey).length > 0)
-    numbers.prune('network', known('network'))
+    numbers.prune('network', (id) => known('network')(id) || this.#relations.hostsOf(id).length > 0)
     numbers.prune('group', (id) => referred.has(id))
     numbers.prune('port', known('port'))
   }
 
-  #repaired({ add, remove }: FlowPlan): readonly Realization[] {
-    const slots = [...add.keys(), ...remove.keys()]
+  #repaired(slots: readonly Slot[]): readonly Realization[] {
     if (slots.length === 0) return []
     const message = `${slots.length === 1 ? 'a flow was' : `${slots.length} flows were`} changed by others and put right`
     this.#options.log.warn({ slots: slots.slice(0, 10) }, message)
     const units = new Set(slots.flatMap((slot) => this.#desired.unitsOf(slot)))
     const keys = [...units].filter((unit) => unit !== 'base')
-    return this.#report(keys).map((it) => repaired(it, message))
+    return this.#stateOf(keys).map((it) => repaired(it, message))
   }
 
-  #report(keys: Iterable<WireKey>): readonly Realization[] {
+  /** The state of `keys` and of everything compiled since the last report. */
+  #report(keys: Iterable<WireKey> = []): readonly Realization[] {
+    const all = new Set([...keys, ...this.#concerned])
+    this.#concerned.clear()
+    return this.#stateOf(all)
+  }
+
+  #stateOf(keys: Iterable<WireKey>): readonly Realization[] {
     const { dhcp } = this.#options
     const findings = { flowProblem: (key: WireKey) => this.#flowProblem(key), dhcpProblem: dhcp.problemOf }
     const at = new Date()
