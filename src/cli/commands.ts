@@ -36,6 +36,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./db.ts')).dbCommand,
   },
   config: { summary: 'show the settings in force', load: async () => (await import('./config.ts')).configCommand },
+  reference: {
+    summary: 'write the generated pages of docs/reference',
+    load: async () => (await import('./reference.ts')).referenceCommand,
+  },
   test: { summary: 'run every test this machine can run', load: async () => (await import('./test.ts')).testCommand },
 }
 
