@@ -104,10 +104,13 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-/** Deadlock, serialization failure, or a lost race for a random MAC: the whole transaction may run again. */
+/** Races whose loser only has to look again: the other has made what it was about to make. */
+const LOST_RACES = new Set(['network_segments_taken', 'agents_host_agent_type_key'])
+
+/** Deadlock, serialization failure, or a lost race: the whole transaction may run again. */
 export function isRetryable(error: unknown): boolean {
-  const { code, constraint } = error as DatabaseError
-  return code === '40001' || code === '40P01' || (code === '23505' && constraint === 'network_segments_taken')
+  const { code, constraint = '' } = error as DatabaseError
+  return code === '40001' || code === '40P01' || (code === '23505' && LOST_RACES.has(constraint))
 }
 
 /** What a client may know of a failure of the database. */

@@ -24,7 +24,10 @@ export interface CoreOptions {
   readonly size?: number
 }
 
-export async function coreOn(url: string, { settings, onStatement, wrap, size = 8 }: CoreOptions = {}): Promise<TestCore> {
+export async function coreOn(
+  url: string,
+  { settings, onStatement, wrap, size = 8 }: CoreOptions = {},
+): Promise<TestCore> {
   const all = { ...loadSettings('server', ['--database', url], {}).settings, ...settings }
   const { agentDownTime, enforceNewDefaults, enforceScope } = all
   const database = openDatabase({ url, size, log: silentLogger, agentDownTime, ...(onStatement && { onStatement }) })

@@ -18,9 +18,9 @@ export interface LoadOptions {
   readonly steps: number
   /** Errors besides the expected that do not count as failures. */
   readonly tolerate?: (error: unknown) => boolean
-  /** Told of every answer to a create, and of every delete that was answered. */
+  /** Told of every create that was answered, and of every delete that is tried. */
   readonly onMade?: (kind: string, id: string) => void
-  readonly onRemoved?: (kind: string, id: string) => void
+  readonly onRemoving?: (kind: string, id: string) => void
 }
 
 interface Pools {
@@ -69,13 +69,13 @@ function step(client: Direct, pools: Pools, options: LoadOptions): Step {
   const remove = async (kind: keyof Pools): Promise<void> => {
     const [id] = pools[kind].splice(Math.floor(Math.random() * pools[kind].length), 1)
     if (id === undefined) return
+    options.onRemoving?.(kind, id)
     try {
       await client.remove(kind, id)
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) pools[kind].push(id)
       throw error
     }
-    options.onRemoved?.(kind, id)
   }
   const change = async (kind: keyof Pools, values: object): Promise<void> => {
     const id = pick(pools[kind])

@@ -61,7 +61,10 @@ test('restored into a new cluster: the era rises, nothing is hidden, the replay 
   await mixedLoad(core, { workers: 8, steps: 120 })
   const all = await readWhole(database)
   assert.ok(all.length > before.length)
-  assert.deepEqual(all.slice(0, before.length).map(({ cursor }) => cursor), before.map(({ cursor }) => cursor))
+  assert.deepEqual(
+    all.slice(0, before.length).map(({ cursor }) => cursor),
+    before.map(({ cursor }) => cursor),
+  )
   assert.deepEqual(verifyRows(all), [])
   assert.deepEqual(await compareWithTables(core, replay(all)), [])
   assert.deepEqual(await verify(core), [])
@@ -104,7 +107,9 @@ test('an era that begins while another server writes hides none of its rows', as
   let eras = 0
   while (writing) {
     if (eras < 3) {
-      await server.database.query(`/* once */ update eras set timeline = timeline + 100 where era = (select max(era) from eras)`)
+      await server.database.query(
+        `/* once */ update eras set timeline = timeline + 100 where era = (select max(era) from eras)`,
+      )
       await using other = await coreOn(server.databaseUrl, { size: 2 })
       assert.ok(other.core)
       eras++
@@ -116,7 +121,10 @@ test('an era that begins while another server writes hides none of its rows', as
   assert.deepEqual((await load).failed, [])
   seen.push(...(await readAll(server.database, at)).map(({ cursor }) => cursor))
   const whole = await readWhole(server.database)
-  assert.deepEqual(seen, whole.map(({ cursor }) => cursor))
+  assert.deepEqual(
+    seen,
+    whole.map(({ cursor }) => cursor),
+  )
   assert.equal((await readFence(server.database)).era, (await old).era + eras)
   assert.ok(new Set(whole.map(({ era }) => era)).size > 1)
 })

@@ -6,6 +6,7 @@ import { createApi } from '#api/server.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
 import { createNotifier } from '#store/notify.ts'
+import { enrolmentsIn } from '../../bin/feed.ts'
 import { callerOf, direct, type Direct, workers } from '../lib/direct.ts'
 import { testServer, type TestServer } from '../lib/server.ts'
 import { type SseEvent, subscribe } from '../lib/sse.ts'
@@ -157,6 +158,7 @@ async function shortLived(milliseconds: number) {
   const app = createApi({
     core: { ...server.core, notifier },
     identity,
+    enrolments: enrolmentsIn(server.database),
     notifier,
     metrics: createRegistry(),
     log: silentLogger,
