@@ -242,6 +242,17 @@ test('a port whose group came with a batch that failed is reported by the next',
   assert.ok([...host.table.values()].some((flow) => flow.match.startsWith('in_port=5')))
 })
 
+test('changes of the database before the first world do not stop later ones from being seen', async () => {
+  const { host, world, engine } = scene()
+  engine.databaseChanged()
+  await engine.idle()
+  await engine.reconcile(world, keysOf(world), true)
+  host.local.ports.delete('p1')
+  engine.databaseChanged()
+  await engine.idle()
+  assert.equal(host.reports.at(-1)?.state, 'pending')
+})
+
 test('a look that failed does not stop the next one', async () => {
   const { host, world, engine } = scene()
   await engine.reconcile(world, keysOf(world), true)

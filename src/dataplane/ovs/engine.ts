@@ -94,7 +94,7 @@ export class Engine {
   /** Ports came or went on the switch, or its tables were changed by others. */
   databaseChanged(): void {
     this.#databaseChanged = true
-    if (this.#lookQueued) return
+    if (!this.#started || this.#lookQueued) return
     this.#lookQueued = true
     void this.#look('look at the switch database', async () => {
       this.#lookQueued = false
