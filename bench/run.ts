@@ -1,28 +1,38 @@
 /**
- * `npm run bench [-- api] [--scale N] [--workers N]`: prints tables of figures. Figures of one run compare with each
- * other; between machines, and between quiet and busy hours of one machine, only their ratios do.
+ * `npm run bench [-- api|lab] [--scale N] [--workers N]`: prints tables of figures; both parts by default, the lab's only as
+ * root. Figures of one run compare with each other; between machines, and between quiet and busy hours of one machine,
+ * only their ratios do.
  */
 import { parseArgs } from 'node:util'
 import { benchApi } from './api.ts'
+import { benchLab } from './lab.ts'
 import type { Measured } from './load.ts'
 import { startServer } from './server.ts'
 import { figures } from './table.ts'
 
-const { values } = parseArgs({
+async function api(scale: number, workers: string): Promise<void> {
+  await using server = await startServer(['--workers', workers])
+  const measured: Measured[] = []
+  const start = server.memory()
+  await benchApi({
+    server,
+    scale,
+    report: (one) => {
+      measured.push(one)
+      process.stderr.write(`${one.name} ×${one.clients}: p50 ${one.p50.toFixed(2)} ms, ${one.perSecond.toFixed(0)}/s\n`)
+    },
+  })
+  console.log(figures(measured))
+  console.log(
+    `\nserver memory (PSS): ${start.toFixed(0)} MiB at the start, ${server.memory().toFixed(0)} MiB at the end, with 10,000 ports`,
+  )
+}
+
+const { values, positionals } = parseArgs({
   options: { scale: { type: 'string', default: '1' }, workers: { type: 'string', default: '0' } },
   allowPositionals: true,
 })
-
-await using server = await startServer(['--workers', values.workers])
-const measured: Measured[] = []
-console.log(`server memory at start: ${server.memory().toFixed(0)} MiB`)
-await benchApi({
-  server,
-  scale: Number(values.scale),
-  report: (one) => {
-    measured.push(one)
-    process.stderr.write(`${one.name} ×${one.clients}: p50 ${one.p50.toFixed(2)} ms, ${one.perSecond.toFixed(0)}/s\n`)
-  },
-})
-console.log(figures(measured))
-console.log(`\nserver memory at the end, with 10,000 ports: ${server.memory().toFixed(0)} MiB`)
+const [part] = positionals
+if (part === undefined || part === 'api') await api(Number(values.scale), values.workers)
+if (part === 'lab' || (part === undefined && process.getuid?.() === 0)) await benchLab(console.log)
+else if (part === undefined) console.log('SKIPPED: the lab part needs root')
