@@ -265,3 +265,16 @@ test('a second agent with the same folder refuses to start; a broken file is set
   const third = await agentOf(server, { dataplane: createSimDataplane(), stateDir })
   assert.equal(third.status().position, null)
 })
+
+test('a server that says nothing any more is left for the next', async () => {
+  const server = scriptedServer()
+  await agentOf(server, {
+    dataplane: createSimDataplane(),
+    timing: { pauseMs: [10, 40], refusedMs: [300, 300], livenessMs: 50 },
+  })
+  await connected(server)
+  await sleep(300)
+  assert.equal(server.hellos().length, 1, 'a server that answers pings is kept')
+  server.sockets[0]?.pause()
+  await until('another try', () => server.hellos().length === 2)
+})

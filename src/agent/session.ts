@@ -188,9 +188,13 @@ function connect(
   })
 }
 
-/** Pings; calls `silent` when nothing at all came back between two pings. Answers how to stop. */
+/**
+ * Pings; calls `silent` when nothing at all came back between two pings. A check that comes late says that we were
+ * held up, not the server, and only asks again. Answers how to stop.
+ */
 function watch(socket: WebSocket, everyMs: number, silent: () => void): () => void {
   let heard = true
+  let checkedAt = performance.now()
   const hear = (): void => {
     heard = true
   }
@@ -198,7 +202,9 @@ function watch(socket: WebSocket, everyMs: number, silent: () => void): () => vo
   socket.on('message', hear)
   const timer = setInterval(() => {
     if (socket.readyState !== WebSocket.OPEN) return
-    if (!heard) return silent()
+    const late = performance.now() - checkedAt > everyMs * 1.5
+    checkedAt = performance.now()
+    if (!heard && !late) return silent()
     heard = false
     socket.ping()
   }, everyMs)

@@ -118,15 +118,18 @@ export class Stream {
     for (const key of this.#dirty) {
       if (chars > FRAME_CHARS) break
       this.#dirty.delete(key)
+      const item = replica.topics.lookup(host, key)
       const version = versions[splitKey(key).type]
-      const encoded = version === undefined ? undefined : replica.topics.lookup(host, key)?.encode(version)
-      if (!encoded) {
+      if (!item || version === undefined) {
         if (this.#sent.delete(key)) drop.push(key)
-      } else if (this.#sent.get(key) !== encoded.print) {
-        this.#sent.set(key, encoded.print)
-        put.push(encoded.text)
-        chars += encoded.text.length
+        continue
       }
+      const { print, text } = item.encode(version)
+      if (this.#sent.get(key) === print) continue
+      // The item's own key and print: thousands of streams share them.
+      this.#sent.set(item.key, print)
+      put.push(text)
+      chars += text.length
     }
     return { put, drop }
   }

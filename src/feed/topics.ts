@@ -221,18 +221,19 @@ export class Topics {
   }
 
   #moveNetwork(id: string, before: PortEntry | undefined, after: PortEntry | null): void {
-    const network = (before ?? after)?.row.network_id
-    const topic = network === undefined ? undefined : this.#networks.get(network)
-    if (!topic) return
-    const had = topic.bound.get(id)?.host ?? null
-    const neighborWas = topic.bound.get(id)?.neighbor ?? null
-    const has = after?.host ?? null
-    if (after && has !== null) topic.bound.set(id, after)
-    else topic.bound.delete(id)
-    if (neighborWas !== (after?.neighbor ?? null)) this.#mark(topic.viewers, [keyOf('neighbor', id)])
-    if (had === has) return
-    if (had !== null) this.#countHost(topic, had, -1)
-    if (has !== null) this.#countHost(topic, has, 1)
+    // A port never changes its network; a dropped one made again under its id may, and both may come in one read.
+    for (const network of new Set([before?.row.network_id, after?.row.network_id])) {
+      const topic = network === undefined ? undefined : this.#networks.get(network)
+      if (!topic) continue
+      const was = topic.bound.get(id)
+      const is = after?.row.network_id === network && after?.neighbor ? after : null
+      if (is) topic.bound.set(id, is)
+      else topic.bound.delete(id)
+      if (was?.neighbor !== is?.neighbor) this.#mark(topic.viewers, [keyOf('neighbor', id)])
+      if (was?.host === is?.host) continue
+      if (was?.host) this.#countHost(topic, was.host, -1)
+      if (is?.host) this.#countHost(topic, is.host, 1)
+    }
   }
 
   #countHost(topic: NetworkTopic, host: string, step: 1 | -1): void {

@@ -1,0 +1,135 @@
+/** The feed's pure parts: what rows mean on the wire, what a report means for a port, who waits how long. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Realization } from '#wire/realization.ts'
+import { hostOf, memberObject, type PortRow, portObject, wireProtocol } from './derive.ts'
+import { listen } from './listener.ts'
+import { verdict } from './realizations.ts'
+import { createSlots } from './slots.ts'
+import { pauseAfter } from './stream.ts'
+import { wantsOf } from './wants.ts'
+
+const row: PortRow = {
+  id: 'p',
+  network_id: 'n',
+  generation: 4,
+  mac_address: 'fa:16:3e:00:00:01',
+  admin_state_up: true,
+  status: 'DOWN',
+  device_owner: 'compute:nova',
+  fixed_ips: [{ subnet_id: 's', ip_address: '10.0.0.4' }],
+  security_group_ids: ['b', 'a'],
+  port_security_enabled: true,
+  allowed_address_pairs: [{ ip_address: '10.0.0.4' }, { ip_address: '10.8.0.0/24', mac_address: 'fa:16:3e:00:00:09' }],
+  dns_name: 'vm',
+  binding_host: 'h1',
+  binding_vif_type: 'ovs',
+  binding_vnic_type: 'normal',
+}
+
+test('a port is on its host unless its binding failed or it is the distributed DHCP port', () => {
+  assert.equal(hostOf(row), 'h1')
+  assert.equal(hostOf({ ...row, binding_host: '' }), null)
+  assert.equal(hostOf({ ...row, binding_vif_type: 'binding_failed' }), null)
+  assert.equal(hostOf({ ...row, binding_vif_type: 'unbound' }), null)
+  assert.equal(hostOf({ ...row, device_owner: 'network:dhcp' }), null)
+})
+
+test("an address pair without a MAC means the port's own; members name each address once", () => {
+  assert.deepEqual(portObject(row).allowed_address_pairs, [
+    { ip_address: '10.0.0.4', mac_address: 'fa:16:3e:00:00:01' },
+    { ip_address: '10.8.0.0/24', mac_address: 'fa:16:3e:00:00:09' },
+  ])
+  assert.deepEqual(memberObject(row, 'g'), {
+    id: 'g:p',
+    security_group_id: 'g',
+    ip_addresses: ['10.0.0.4', '10.8.0.0/24'],
+  })
+})
+
+test('protocols by name and number; ICMP in IPv6 is ICMPv6', () => {
+  assert.equal(wireProtocol(null, 'IPv4'), null)
+  assert.equal(wireProtocol('ip', 'IPv4'), null)
+  assert.equal(wireProtocol('tcp', 'IPv4'), 6)
+  assert.equal(wireProtocol('17', 'IPv6'), 17)
+  for (const icmp of ['icmp', '1', 'icmpv6', 'ipv6-icmp', '58']) assert.equal(wireProtocol(icmp, 'IPv6'), 58)
+  assert.throws(() => wireProtocol('carrier-pigeon', 'IPv4'), /carrier-pigeon/)
+})
+
+test('a report moves a port only from its own host, for the known generation, and when it says something new', () => {
+  const report = (state: Realization['state'], generation = 4): Realization => ({
+    kind: 'port',
+    id: 'p',
+    generation,
+    state,
+    message: null,
+    repaired: false,
+    at: '2026-01-01T00:00:00Z',
+  })
+  const active = { ...row, status: 'ACTIVE' }
+  assert.equal(verdict('h1', report('done'), row), 'up')
+  assert.equal(verdict('h1', report('done'), active), null)
+  assert.equal(verdict('h1', report('pending'), active), 'down')
+  assert.equal(verdict('h1', report('error'), active), 'down')
+  assert.equal(verdict('h1', report('pending'), row), null)
+  assert.equal(verdict('h1', report('done', 3), row), null)
+  assert.equal(verdict('h2', report('done'), row), null)
+  assert.equal(verdict('h1', report('done'), null), null)
+  assert.equal(verdict('h1', { ...report('done'), kind: 'network' }, row), null)
+})
+
+test('pauses grow with what is sent and to how many, from 10 to 200 ms', () => {
+  assert.equal(pauseAfter(0, 3), 10)
+  assert.equal(pauseAfter(100, 3), 30)
+  assert.equal(pauseAfter(5, 1000), 101)
+  assert.equal(pauseAfter(100_000, 1), 200)
+})
+
+test('slots are given in order, and giving one back twice frees one', async () => {
+  const slots = createSlots(1)
+  const first = await slots.take()
+  const order: number[] = []
+  const second = slots.take().then((giveBack) => (order.push(2), giveBack))
+  const third = slots.take().then((giveBack) => (order.push(3), giveBack))
+  first()
+  first()
+  ;(await second)()
+  ;(await third)()
+  assert.deepEqual(order, [2, 3])
+})
+
+test('a change makes dirty what may differ on the wire', () => {
+  const image = { network_id: 'n', 'binding:host_id': 'h1', security_groups: [], device_owner: 'network:dhcp' }
+  const change = (kind: string, id: string, after: Record<string, unknown>) => ({ kind, id, before: null, after })
+  const none = wantsOf([change('port', 'p', { ...image, device_owner: '' })], () => false)
+  assert.equal(none.ports.size, 0)
+  const wants = wantsOf(
+    [
+      change('port', 'p', image),
+      change('subnet', 's', { network_id: 'm' }),
+      change('security_group_rule', 'r', { security_group_id: 'g' }),
+      change('agent', 'a', { host: 'h2' }),
+      change('quota', 'q', {}),
+    ],
+    () => true,
+  )
+  assert.deepEqual([...wants.ports], ['p'])
+  assert.deepEqual([...wants.networks], ['n', 'm'])
+  assert.deepEqual([...wants.groups], ['g'])
+  assert.deepEqual([...wants.chassis], ['h2'])
+  assert.equal(
+    wantsOf([change('port', 'p', {})], () => false).ports.size,
+    1,
+    'an image without facts concerns everyone',
+  )
+})
+
+test('credentials do not travel in the clear to other machines', async () => {
+  await assert.rejects(
+    listen({ host: '0.0.0.0', port: 0 }, () => {}),
+    /in the clear to 0\.0\.0\.0/,
+  )
+  const open = await listen({ host: '0.0.0.0', port: 0, plaintext: true }, () => {})
+  assert.ok(open.port)
+  await open.close()
+})
