@@ -70,8 +70,8 @@ export const network = defineResource({
   notFound: { type: 'NetworkNotFound', param: 'net_id' },
   quota: 'network',
   attributes,
-  check: ({ before, after }) => {
-    if (!before || !after) return []
+  check: ({ after }) => {
+    if (!after) return []
     const tooSmall = after.mtu > 0 && after.mtu < 68
     return tooSmall ? [new ApiError('InvalidInput', { error_message: `MTU ${after.mtu} is below 68` })] : []
   },
