@@ -22,13 +22,8 @@ export const tourCommand: LabCommand = async (argv, { stdout, env }) => {
     'A cloud of three hosts on this machine',
     'Each host is a network namespace with its own Open vSwitch and a real agent; a Linux bridge joins them.',
   )
-  const server = had?.spec.server?.own === false ? had.spec.server : 'own'
-  const wish = {
-    name,
-    hosts: Math.max(3, had?.spec.hosts ?? 3),
-    datapath: had?.spec.datapath ?? 'netdev',
-    server,
-  } as const
+  const datapath = had?.spec.datapath ?? 'netdev'
+  const wish = { name, hosts: Math.max(3, had?.spec.hosts ?? 3), datapath, server: 'own' } as const
   const flag = name === 'default' ? '' : ` --name ${name}`
   process.once('SIGINT', () => {
     stdout.write(`\nThe lab stays as it is; end it with: ./deuteron lab down${flag}\n`)

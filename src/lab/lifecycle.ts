@@ -1,4 +1,5 @@
 /** `lab up`, `lab down` and `lab status` as functions: whole labs, from any state to the one wished for. */
+import { existsSync } from 'node:fs'
 import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startAgent, waitForAgent } from './agents.ts'
@@ -35,6 +36,8 @@ export type Say = (line: string) => void
 const checkWish = async (had: LabSpec | null, wish: UpOptions): Promise<void> => {
   const issue = await datapathIssue(wish.datapath)
   if (issue !== null) throw new Error(issue)
+  if (typeof wish.server === 'object' && !existsSync(wish.server.openrc))
+    throw new Error(`there is no file ${wish.server.openrc}: --openrc says how to log in at ${wish.server.url}`)
   if (!had) return
   if (had.hosts > wish.hosts)
     throw new Error(`lab ${wish.name} has ${had.hosts} hosts; to have ${wish.hosts} run \`deuteron lab down\` first`)
@@ -65,7 +68,7 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   const hosts = bringUpHosts({ spec: bare, paths }).then(() =>
     say(`${wish.hosts} hosts with Open vSwitch stand (${since()})`),
   )
-  const [server] = await Promise.all([serverFor(wish, paths), hosts])
+  const [server] = await Promise.all([serverFor(wish, had?.spec.server ?? null, paths), hosts])
   const lab: Lab = { spec: { ...bare, server }, paths }
   for (const name of await unpluggedVms(lab))
     say(`VM ${name} lost its link; remove it with: deuteron lab vm del ${name}`)
@@ -77,9 +80,15 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   return lab
 }
 
-const serverFor = async (wish: UpOptions, paths: Lab['paths']): Promise<ServerSpec | null> => {
-  if (wish.server === 'none') return null
-  return wish.server === 'own' ? startServer(paths) : { own: false, ...wish.server }
+/** The server of the wish; a lab that was made with somebody else's server keeps it. */
+const serverFor = async (
+  { server }: UpOptions,
+  had: ServerSpec | null,
+  paths: Lab['paths'],
+): Promise<ServerSpec | null> => {
+  if (server === 'none') return null
+  if (server !== 'own') return { own: false, ...server }
+  return had?.own === false ? had : startServer(paths)
 }
 
 const bringUpAgents = async (lab: Lab): Promise<void> => {
