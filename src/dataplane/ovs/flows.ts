@@ -10,7 +10,8 @@ import { OpenFlowError } from '#protocol/openflow/errors.ts'
 import { type Flow, instructionsOf, keyOfFlow } from '#protocol/openflow/flow.ts'
 import { type Change, describe } from '#protocol/openflow/messages.ts'
 import type { MonitorUpdate } from '#protocol/openflow/replies.ts'
-import { createSwitchSession } from '#protocol/openflow/session.ts'
+import { createSwitchSession, type SwitchSession } from '#protocol/openflow/session.ts'
+import { createSignal } from '#protocol/socket.ts'
 import type { Slot } from './desired.ts'
 import type { FlowPlan, SeenFlow } from './plan.ts'
 import type { Flows } from './port.ts'
@@ -29,49 +30,83 @@ export interface FlowsOptions {
   readonly log: Logger
 }
 
-export function openFlows({ target, log }: FlowsOptions): Flows {
-  const session = createSwitchSession({ target, log, retry: { firstMs: 50, maxMs: 1_000 } })
-  const ups = new Set<() => void>()
-  const foreign = new Set<(changes: ReadonlyMap<Slot, SeenFlow | null>) => void>()
-  let client: SwitchClient | null = null
+export const openFlows = (options: FlowsOptions): Flows => new BridgeFlows(options)
 
-  session.onUp((fresh) => {
-    // The monitor is asked for before anything else is: no change falls between it and the first read-back.
-    fresh
-      .monitorFlows((updates) => tell(foreign, foreignChanges(updates)))
-      .catch((error: Error) =>
-        log.warn({ target, error: error.message }, 'no flow monitor: foreign changes are seen at the next read-back'),
-      )
-    client = fresh
-    for (const listener of ups) listener()
-  })
-  session.onDown((reason) => {
-    client = null
-    log.warn({ target, reason: reason.message }, 'lost the bridge')
-  })
+class BridgeFlows implements Flows {
+  readonly slotOf = rememberingKeys()
+  readonly instructionsOf = instructionsOf
+  readonly #options: FlowsOptions
+  readonly #ups = createSignal<void>()
+  readonly #foreign = createSignal<ReadonlyMap<Slot, SeenFlow | null>>()
+  /** Begins when it is first needed: before that the bridge may not be there at all. */
+  #session: SwitchSession | null = null
+  #client: SwitchClient | null = null
 
-  const connected = (): SwitchClient => {
-    if (!client) throw new Error(`bridge at ${target} is not reachable: is ovs-vswitchd running?`)
-    return client
+  constructor(options: FlowsOptions) {
+    this.#options = options
   }
-  return {
-    slotOf: rememberingKeys(),
-    instructionsOf,
-    ready: async () => {
-      if (client) return
-      const up = Promise.withResolvers<void>()
-      ups.add(up.resolve)
-      const timer = setTimeout(up.resolve, PATIENCE_MS)
-      await up.promise
-      clearTimeout(timer)
-      ups.delete(up.resolve)
-      connected()
-    },
-    readBack: async () => new Map((await connected().dumpFlows()).map((flow) => [flow.key, flow])),
-    carryOut: (plan) => carryOut(connected(), plan),
-    onUp: (listener) => void ups.add(listener),
-    onForeign: (listener) => void foreign.add(listener),
-    close: () => session.close(),
+
+  async ready(): Promise<void> {
+    this.#session ??= this.#open()
+    if (this.#client) return
+    const up = Promise.withResolvers<void>()
+    const forget = this.#ups.add(up.resolve)
+    const timer = setTimeout(up.resolve, PATIENCE_MS)
+    await up.promise
+    clearTimeout(timer)
+    forget()
+    this.#connected()
+  }
+
+  async readBack(): Promise<Map<Slot, SeenFlow>> {
+    return new Map((await this.#connected().dumpFlows()).map((flow) => [flow.key, flow]))
+  }
+
+  async carryOut(plan: FlowPlan): Promise<ReadonlyMap<Slot, string>> {
+    return carryOut(this.#connected(), plan)
+  }
+
+  onUp(listener: () => void): void {
+    this.#ups.add(listener)
+  }
+
+  onForeign(listener: (changes: ReadonlyMap<Slot, SeenFlow | null>) => void): void {
+    this.#foreign.add(listener)
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close()
+  }
+
+  #open(): SwitchSession {
+    const { target, log } = this.#options
+    const session = createSwitchSession({ target, log, retry: { firstMs: 20, maxMs: 1_000 } })
+    session.onUp((client) => {
+      // The monitor is asked for before anything else is: no change falls between it and the first read-back.
+      client
+        .monitorFlows((updates) => this.#tell(updates))
+        .catch((error: Error) => {
+          log.warn({ target, error: error.message }, 'no flow monitor: foreign changes are seen at the next read-back')
+        })
+      this.#client = client
+      this.#ups.tell()
+    })
+    session.onDown((reason) => {
+      this.#client = null
+      log.warn({ target, reason: reason.message }, 'lost the bridge')
+    })
+    return session
+  }
+
+  #connected(): SwitchClient {
+    if (!this.#client)
+      throw new Error(`the bridge at ${this.#options.target} is not reachable: is ovs-vswitchd running?`)
+    return this.#client
+  }
+
+  #tell(updates: readonly MonitorUpdate[]): void {
+    const changes = foreignChanges(updates)
+    if (changes.size > 0) this.#foreign.tell(changes)
   }
 }
 
@@ -130,11 +165,4 @@ function foreignChanges(updates: readonly MonitorUpdate[]): ReadonlyMap<Slot, Se
     }
   }
   return changes
-}
-
-const tell = (
-  listeners: ReadonlySet<(changes: ReadonlyMap<Slot, SeenFlow | null>) => void>,
-  changes: ReadonlyMap<Slot, SeenFlow | null>,
-): void => {
-  if (changes.size > 0) for (const listener of listeners) listener(changes)
 }
