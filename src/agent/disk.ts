@@ -127,9 +127,9 @@ const resultCode = (error: unknown): number => ((error as { errcode?: number }).
 function explain(error: unknown, stateDir: string, pidFile: string): string {
   if (resultCode(error) === BUSY) {
     const pid = readPid(pidFile)
-    return `another agent${pid ? ` (process ${pid})` : ''} runs on this host with ${stateDir}; stop it first or use another --state-dir`
+    return `another agent${pid ? ` (process ${pid})` : ''} runs on this host with ${stateDir}; stop it first or use another --state`
   }
-  return `the agent cannot use its folder ${stateDir}: ${(error as Error).message}; make it writable or choose another --state-dir`
+  return `the agent cannot use its folder ${stateDir}: ${(error as Error).message}; make it writable or choose another --state`
 }
 
 function readPid(pidFile: string): string | null {
