@@ -158,8 +158,9 @@ async function jsonOf(
   resource: ComposedResource,
   caller: Caller,
   fields: ReadonlySet<string> | undefined,
-  query: ListQuery,
+  asked: ListQuery,
 ): Promise<string[]> {
+  const query = fields ? { ...asked, partial: true } : asked
   const { always, depends } = sightOf(core.policy, resource, caller)
   const wanted = (name: string): boolean =>
     !fields || fields.has(name) || (name === 'project_id' && fields.has('tenant_id'))

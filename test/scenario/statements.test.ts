@@ -1,0 +1,168 @@
+/** How many statements an operation sends, and how many different ones there are: neither grows with what is stored. */
+import assert from 'node:assert/strict'
+import { after, before, test, type TestContext } from 'node:test'
+import { preparedCount } from '#store/pool.ts'
+import { direct, type Direct } from '../lib/direct.ts'
+import { testServer, type TestServer } from '../lib/server.ts'
+
+let server: TestServer
+let admin: Direct
+let sent: string[] = []
+before(async () => {
+  server = await testServer({
+    settings: { quotaPort: -1, quotaNetwork: -1, quotaSubnet: -1 },
+    onStatement: (text) => void sent.push(text),
+  })
+  admin = direct(server.core)
+})
+after(() => server?.close())
+
+/** Statements without BEGIN and COMMIT, which travel with others. */
+async function counting<T>(work: () => Promise<T>): Promise<{ value: T; count: number }> {
+  sent = []
+  const value = await work()
+  return { value, count: sent.filter((text) => text !== 'begin' && text !== 'commit').length }
+}
+
+/** The most an operation may send: what it sends now, so that more is a decision and not an accident. */
+const MOST: Readonly<Record<string, number>> = {
+  'create network': 4,
+  'update network': 3,
+  'share network with a subnet': 6,
+  'delete network': 7,
+  'create subnet': 18,
+  'update subnet': 6,
+  'delete subnet': 19,
+  'create port': 7,
+  'create port with a given address': 7,
+  'create 100 ports': 205,
+  'update port': 3,
+  'bind port': 4,
+  'delete port': 6,
+  'show port': 1,
+  'list ports': 1,
+}
+
+test('statements per operation', async (t: TestContext) => {
+  const table: [string, number][] = []
+  const measure = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const { value, count } = await counting(work)
+    table.push([name, count])
+    return value
+  }
+  const warm = await admin.make('network', {})
+  await admin.make('port', { network_id: warm['id'] })
+  const network = await measure('create network', () => admin.make('network', {}))
+  const network_id = network['id']
+  await measure('update network', () => admin.update('network', network_id, { name: 'n' }))
+  const subnet = await measure('create subnet', () =>
+    admin.make('subnet', { network_id, cidr: '10.0.0.0/22', ip_version: 4 }),
+  )
+  await measure('update subnet', () => admin.update('subnet', subnet['id'], { name: 's' }))
+  await measure('share network with a subnet', () => admin.update('network', network_id, { shared: true }))
+  const port = await measure('create port', () => admin.make('port', { network_id }))
+  const fixed = { network_id, fixed_ips: [{ subnet_id: subnet['id'], ip_address: '10.0.1.77' }] }
+  await measure('create port with a given address', () => admin.make('port', fixed))
+  await measure('update port', () => admin.update('port', port['id'], { name: 'p' }))
+  await measure('bind port', () => admin.update('port', port['id'], { 'binding:host_id': 'h1' }))
+  await measure('show port', () => admin.show('port', port['id']))
+  await measure('list ports', () => server.admin.get('ports'))
+  await measure('delete port', () => admin.remove('port', port['id']))
+  const ports = await measure('create 100 ports', () =>
+    admin.makeMany(
+      'port',
+      Array.from({ length: 100 }, () => ({ network_id })),
+    ),
+  )
+  const rest = (await server.admin.get(`ports?network_id=${network_id}&device_owner=`)).body.ports
+  assert.ok(rest.length >= ports.length)
+  for (const { id } of rest) await admin.remove('port', id)
+  await measure('delete subnet', () => admin.remove('subnet', subnet['id']))
+  await measure('delete network', () => admin.remove('network', network_id))
+  for (const [name, count] of table) t.diagnostic(`${name.padEnd(34)} ${String(count).padStart(4)}`)
+  const tooMany = table.filter(([name, count]) => count > (MOST[name] ?? 0))
+  assert.deepEqual(tooMany, [])
+})
+
+test('a list of 1 and of 500 sends one statement, whatever is asked of it and whoever asks', async () => {
+  const { id: network_id } = await admin.make('network', { shared: true })
+  await admin.makeMany('port', [{ network_id, name: 'only' }])
+  const queries = [
+    'ports',
+    'ports?name=x',
+    'ports?fields=id&fields=name',
+    'ports?sort_key=name&sort_dir=desc',
+    'networks',
+    'security-groups',
+    'security-group-rules',
+    'subnets',
+  ]
+  const counts = async (): Promise<number[]> => {
+    const all: number[] = []
+    for (const client of [server.admin, server.as('p1'), server.as('someone-else')]) {
+      for (const query of queries) all.push((await counting(() => client.get(query))).count)
+    }
+    return all
+  }
+  const few = await counts()
+  for (let round = 0; round < 10; round++)
+    await admin.makeMany(
+      'port',
+      Array.from({ length: 50 }, () => ({ network_id, name: 'more' })),
+    )
+  assert.equal((await server.admin.get('ports?fields=id')).body.ports.length > 500, true)
+  assert.deepEqual(await counts(), few)
+  assert.deepEqual(new Set(few), new Set([1]))
+})
+
+test('what clients ask for in new ways is not prepared for ever', async () => {
+  const kinds = ['ports', 'networks', 'subnets', 'security-groups', 'security-group-rules']
+  const ask = async (salt: number): Promise<void> => {
+    const keys = ['name', 'status', 'device_id', 'mac_address', 'device_owner', 'admin_state_up']
+    for (const kind of kinds) await server.admin.get(kind)
+    const order = keys.map((_, index) => keys[(index * 5 + salt) % keys.length])
+    const direction = (index: number): string => ((salt >> index) & 1 ? 'asc' : 'desc')
+    await server.admin.get(
+      `ports?${order.map((key, index) => `sort_key=${key}&sort_dir=${direction(index)}`).join('&')}`,
+    )
+    await server.admin.get(
+      `ports?${keys
+        .map((key) => `${key}=${key === 'mac_address' ? 'fa:16:3e:00:00:01' : 'true'}`)
+        .slice(0, 1 + (salt % 5))
+        .join('&')}`,
+    )
+    const names = [
+      'id',
+      'name',
+      'network_id',
+      'tenant_id',
+      'mac_address',
+      'admin_state_up',
+      'status',
+      'device_id',
+      'device_owner',
+      'fixed_ips',
+      'security_groups',
+      'port_security_enabled',
+      'allowed_address_pairs',
+      'binding:host_id',
+      'binding:vnic_type',
+      'binding:profile',
+      'binding:vif_type',
+      'binding:vif_details',
+      'description',
+      'created_at',
+    ]
+    await server.admin.get(
+      `ports?${names
+        .filter((_, index) => index !== salt % 20)
+        .map((name) => `fields=${name}`)
+        .join('&')}`,
+    )
+  }
+  for (let salt = 0; salt < 8; salt++) await ask(salt)
+  const settled = preparedCount()
+  for (let salt = 8; salt < 30; salt++) await ask(salt)
+  assert.equal(preparedCount(), settled)
+  assert.ok(settled < 250, `${settled} statements are prepared`)
+})
