@@ -73,6 +73,7 @@ const attributes = {
       filter: true,
       column: 'security_group_ids',
       pg: 'uuid[]',
+      unique: true,
       sql: 'to_jsonb(t.security_group_ids)',
     },
   ),
