@@ -2,6 +2,7 @@
 import type { Core } from '#core/operation.ts'
 import { changeQuota, defaultQuota, listQuotas, quotaDetails, quotaOf, resetQuota } from '#core/quotas.ts'
 import { ApiError } from '#kernel/errors.ts'
+import { isStorable } from '#model/attribute.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 interface ProjectParams {
@@ -10,6 +11,7 @@ interface ProjectParams {
 
 export function quotaRoutes(app: FastifyInstance, core: Core): void {
   const authorize = (action: string, request: FastifyRequest, project: string | null): void => {
+    if (project !== null && !isStorable(project)) throw new ApiError('HTTPNotFound')
     // Everyone may read the quotas of the own project.
     if (action === 'get_quota' && project !== null && project === request.caller.projectId) return
     const target = project === null ? {} : { project_id: project }

@@ -2,7 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import { parseIp } from '#kernel/ip.ts'
-import { type Attribute, Reject } from '#model/attribute.ts'
+import { type Attribute, isStorable, Reject } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { SortKey } from '#store/condition.ts'
 import type { ListQuery } from '#store/list.ts'
@@ -16,16 +16,7 @@ export interface ListRequest extends Omit<ListQuery, 'visible'> {
   readonly asOf: string | undefined
 }
 
-const RESERVED = new Set([
-  'fields',
-  'limit',
-  'marker',
-  'page_reverse',
-  'sort_key',
-  'sort_dir',
-  'as_of',
-  'changed_since',
-])
+const RESERVED = new Set(['fields', 'limit', 'marker', 'page_reverse', 'sort_key', 'sort_dir', 'as_of'])
 const FIXED_IP_KEYS = ['ip_address', 'subnet_id', 'ip_address_substr']
 
 const bad = (reason: string, detail: Readonly<Record<string, unknown>> = {}): ApiError =>
@@ -93,8 +84,12 @@ const canonical = (name: string): string => (name === 'tenant_id' ? 'project_id'
 const quoted = (names: readonly string[]): string => `[${names.map((name) => `'${name}'`).join(', ')}]`
 
 function parseFilters(resource: ComposedResource, params: Params): Record<string, unknown[]> {
-  const structured = resource.attributes['fixed_ips'] && 'fixed_ips'
-  const names = Object.keys(params).filter((name) => !RESERVED.has(name) && name !== structured)
+  // Filters that are more than an attribute's values.
+  const structured = [
+    resource.attributes['fixed_ips'] && 'fixed_ips',
+    resource.attributes['updated_at'] && 'changed_since',
+  ]
+  const names = Object.keys(params).filter((name) => !RESERVED.has(name) && !structured.includes(name))
   if (
     names.includes('tenant_id') &&
     names.includes('project_id') &&
@@ -115,7 +110,7 @@ function parseFilters(resource: ComposedResource, params: Params): Record<string
 
 /** Values that cannot be in the column match nothing where that is what Neutron does (ids, words), and are refused elsewhere. */
 function parseValues(name: string, attribute: Attribute, values: readonly string[]): unknown[] {
-  if (attribute.pg === 'text') return [...values]
+  if (attribute.pg === 'text') return values.filter(isStorable)
   if (attribute.pg === 'uuid' || attribute.pg === 'uuid[]') return values.filter(isUuid)
   return values.flatMap((value) => {
     if (value === '' && attribute.nullable) return [null]

@@ -95,12 +95,15 @@ export const optional = <T>(
 
 const quote = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
 
+/** PostgreSQL keeps no NUL and no half of a surrogate pair. */
+export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\u0000')
+
 export const parseText =
   (max: number) =>
   (value: unknown): string => {
     if (typeof value !== 'string') throw new Reject(`${quote(value)} is not a valid string`)
     if ([...value].length > max) throw new Reject(`'${value.slice(0, 300)}' exceeds maximum length of ${max}`)
-    if (value.includes('\u0000')) throw new Reject(`the value has a NUL character`)
+    if (!isStorable(value)) throw new Reject('the value has a NUL character or is not well-formed Unicode')
     return value
   }
 
@@ -289,7 +292,10 @@ export const dictionary = (options: Options<Readonly<Record<string, unknown>>> &
       parse: (value) => {
         if (value === null) return {}
         if (typeof value !== 'object' || Array.isArray(value)) throw new Reject(`${quote(value)} is not a dictionary`)
-        const size = JSON.stringify(value).length
+        const size = JSON.stringify(value, (key: string, one: unknown) => {
+          if (isStorable(key) && (typeof one !== 'string' || isStorable(one))) return one
+          throw new Reject('the value has a NUL character or is not well-formed Unicode')
+        }).length
         if (options.max !== undefined && size > options.max)
           throw new Reject(`the value exceeds maximum length of ${options.max}`)
         return value as Readonly<Record<string, unknown>>
