@@ -348,3 +348,34 @@ describe('addresses', () => {
     refused(reply, 'IpAddressGenerationFailure', `No more IP addresses available on network ${small['id']}.`)
   })
 })
+
+describe('text that PostgreSQL cannot keep', () => {
+  test('is refused in bodies, matches nothing in filters, finds nothing in paths', async () => {
+    for (const name of ['a\u0000b', '\ud800', 'x\udc00y']) {
+      refused(await member.post('networks', { network: { name } }), 'HTTPBadRequest', /^Invalid input for name/)
+      for (const profile of [{ a: name }, { [name]: 1 }, { a: [{ b: name }] }]) {
+        const port = { network_id: network['id'], 'binding:profile': profile }
+        refused(await server.admin.post('ports', { port }), 'HTTPBadRequest', /^Invalid input for binding:profile/)
+      }
+    }
+    assert.deepEqual(answered(await member.get('networks?name=%00'), 200).networks, [])
+    refused(await member.get('networks?cidr=%00'), 'HTTPBadRequest')
+    refused(await member.get('networks?limit=1&marker=%00'), 'NetworkNotFound')
+    refused(
+      await member.get('agents?changed_since=2026-01-01T00:00:00Z'),
+      'HTTPBadRequest',
+      /invalid attribute for filtering/,
+    )
+    for (const reply of [
+      await server.admin.get('quotas/%00'),
+      await server.admin.put('quotas/%00', { quota: { port: 1 } }),
+    ])
+      assert.ok(reply.status < 500, reply.text)
+    assert.ok((await member.get('watch?kind=%00')).status === 400)
+  })
+  test('a security group twice on one port is refused', async () => {
+    const { id } = await member.make('security_group', {})
+    const port = { network_id: network['id'], security_groups: [id, id] }
+    refused(await member.post('ports', { port }), 'HTTPBadRequest', /Duplicate items in the list/)
+  })
+})
