@@ -18,6 +18,7 @@ import { compose } from '#model/compose.ts'
 import { readPolicyFile } from '#policy/file.ts'
 import { createPolicy } from '#policy/policy.ts'
 import { coreResources } from '#resources/index.ts'
+import { forgetKeys } from '#store/idempotency.ts'
 import { migrate } from '#store/migrate.ts'
 import { createNotifier } from '#store/notify.ts'
 import { openDatabase } from '#store/pool.ts'
@@ -70,9 +71,11 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
-    stack.defer(
-      keepTidy(() => maintainChangeLog(database, { keepSeconds: settings.changeRetention }), log),
-    )
+    const tidy = async (): Promise<void> => {
+      await maintainChangeLog(database, { keepSeconds: settings.changeRetention })
+      await forgetKeys(database, settings.idempotencyRetention)
+    }
+    stack.defer(keepTidy(tidy, log))
   }
   if (role !== 'feed') {
     const identity = identityOf(settings, log)
@@ -90,7 +93,7 @@ function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void
   const stop = new AbortController()
   const running = (async () => {
     while (!stop.signal.aborted) {
-      await work().catch((error: Error) => log.warn({ error: error.message }, 'the change log was not tended'))
+      await work().catch((error: Error) => log.warn({ error: error.message }, 'the database was not tidied'))
       await sleep(600_000, undefined, { signal: stop.signal, ref: false }).catch(() => undefined)
     }
   })()

@@ -171,7 +171,7 @@ export class Unit {
 
   /** Parents of what was written get a new revision and a change row with their new image. */
   async bumpParents(): Promise<void> {
-    for (const { resource, before } of [...this.#bumps.values()]) {
+    for (const { resource, before } of this.#bumps.values()) {
       await this.write(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }
   }

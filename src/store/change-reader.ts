@@ -5,8 +5,8 @@
  * Order is (era, xid, seq), which is not the order of commits: a row whose object already had a higher generation
  * before it is marked superseded. Notifications are hints; the table is the truth, and it is polled anyway.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '#kernel/log.ts'
+import { createBell } from './bell.ts'
 import { type Cursor, formatCursor } from './cursor.ts'
 import type { Database } from './pool.ts'
 
@@ -114,6 +114,29 @@ export async function readChanges(
   })
 }
 
+/** After everything that is behind the fence now. */
+async function nowIn(database: Database): Promise<Cursor> {
+  const { era, xmin } = await readFence(database)
+  return { era, xid: xmin, seq: 0n }
+}
+
+/** How far the log is drained, all transactions below it, and who waits for which. */
+function createMark(start: bigint) {
+  let at = start
+  let waiters: { readonly xmax: bigint; readonly resolve: () => void }[] = []
+  return {
+    awaited: () => waiters.length > 0,
+    reach(xid: bigint): void {
+      at = xid
+      const ready = waiters.filter((one) => one.xmax <= at)
+      waiters = waiters.filter((one) => one.xmax > at)
+      for (const one of ready) one.resolve()
+    },
+    waitFor: (xmax: bigint): Promise<void> =>
+      xmax <= at ? Promise.resolve() : new Promise((resolve) => waiters.push({ xmax, resolve })),
+  }
+}
+
 export async function createChangeReader({
   database,
   from,
@@ -121,25 +144,13 @@ export async function createChangeReader({
   log,
   batch = 500,
 }: ReaderOptions): Promise<ChangeReader> {
-  const fromNow = async (): Promise<Cursor> => {
-    const { era, xmin } = await readFence(database)
-    return { era, xid: xmin, seq: 0n }
-  }
-  const start: Cursor = from ?? (await fromNow())
+  const start = from ?? (await nowIn(database))
   let cursor = start
-  /** Transactions below this are drained, in era `drained.era`. */
-  let drained = { era: start.era, xid: start.xid }
-  let waiters: { xmax: bigint; resolve: () => void }[] = []
+  const drained = createMark(start.xid)
   /** The transaction at the fence while rows stand there, and since when. */
   let held: { readonly xmin: bigint; readonly since: number } | null = null
   let closed = false
   const bell = createBell(hint)
-
-  const settle = (): void => {
-    const ready = waiters.filter((one) => one.xmax <= drained.xid)
-    waiters = waiters.filter((one) => one.xmax > drained.xid)
-    for (const one of ready) one.resolve()
-  }
 
   /** Answers true while there is more to come as soon as the fence moves. */
   const drain = async (onBatch: Parameters<ChangeReader['run']>[0]): Promise<boolean> => {
@@ -154,24 +165,21 @@ export async function createChangeReader({
       if (rows.length < batch) break
     }
     if (closed) return false
-    drained = { era: fence.era, xid: fence.xmin }
+    drained.reach(fence.xmin)
     if (cursor.era < fence.era || cursor.xid < fence.xmin) cursor = { era: fence.era, xid: fence.xmin, seq: 0n }
-    settle()
     if (!fence.standing) held = null
     else if (held?.xmin !== fence.xmin) held = { xmin: fence.xmin, since: Date.now() }
-    return fence.standing || waiters.length > 0
+    return fence.standing || drained.awaited()
   }
 
   return {
     position: () => formatCursor(cursor),
     fenceAge: () => (held === null ? 0 : (Date.now() - held.since) / 1000),
-    waitUntil: (xmax) =>
-      xmax <= drained.xid
-        ? Promise.resolve()
-        : new Promise((resolve) => {
-            waiters.push({ xmax, resolve })
-            bell.ring()
-          }),
+    waitUntil: (xmax) => {
+      const reached = drained.waitFor(xmax)
+      bell.ring()
+      return reached
+    },
     run: async (onBatch) => {
       while (!closed) {
         bell.listen()
@@ -185,40 +193,6 @@ export async function createChangeReader({
     close: async () => {
       closed = true
       bell.ring()
-    },
-  }
-}
-
-/** Wakes the reader: at a hint, when told, or when time is up. Holds one hint at a time, however often it is asked. */
-function createBell(hint: () => Promise<void>) {
-  let rung = false
-  let listening = false
-  let wake: () => void = () => undefined
-  const ring = (): void => {
-    rung = true
-    wake()
-  }
-  return {
-    ring,
-    /** From here on a hint counts, also one that comes before `heard`. */
-    listen(): void {
-      rung = false
-      if (listening) return
-      listening = true
-      void hint().then(() => {
-        listening = false
-        ring()
-      })
-    },
-    async heard(milliseconds: number): Promise<void> {
-      if (rung) return
-      const timeout = new AbortController()
-      await new Promise<void>((resolve) => {
-        wake = resolve
-        void sleep(milliseconds, undefined, { signal: timeout.signal }).then(resolve, () => undefined)
-      })
-      timeout.abort()
-      wake = () => undefined
     },
   }
 }

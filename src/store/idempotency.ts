@@ -1,5 +1,6 @@
 /** Answers kept under the client's Idempotency-Key, in the transaction that earned them. */
 import { ApiError } from '#kernel/errors.ts'
+import type { Database } from './pool.ts'
 import type { Transaction } from './transaction.ts'
 
 export interface IdempotentRequest {
@@ -50,5 +51,11 @@ export async function keepAnswer(
   ])
 }
 
-export const forgetKeys = (tx: Transaction, olderThanSeconds: number): Promise<unknown[]> =>
-  tx.query('delete from idempotency_keys where created_at < now() - make_interval(secs => $1)', [olderThanSeconds])
+/** Forgets answers older than so many seconds; answers how many. */
+export const forgetKeys = async (database: Database, olderThanSeconds: number): Promise<number> => {
+  const gone = await database.query(
+    'delete from idempotency_keys where created_at < now() - make_interval(secs => $1) returning 1',
+    [olderThanSeconds],
+  )
+  return gone.length
+}
