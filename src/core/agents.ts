@@ -1,4 +1,5 @@
 /** What agents tell the server, as operations of the system: who they are, and which ports really work. */
+import { canonicalJson } from '#kernel/fingerprint.ts'
 import { newId } from '#kernel/ids.ts'
 import type { Caller } from '#kernel/caller.ts'
 import type { Draft } from '#model/define.ts'
@@ -43,7 +44,10 @@ export async function recordAgent(core: Core, report: AgentReport): Promise<bool
   const [known] = beats
   const same =
     known &&
-    RELEVANT.every((name) => JSON.stringify(known.configurations[name]) === JSON.stringify(report.configurations[name]))
+    RELEVANT.every(
+      (name) =>
+        canonicalJson(known.configurations[name] ?? null) === canonicalJson(report.configurations[name] ?? null),
+    )
   if (same) return false
   await operateInternally(core, SYSTEM, `agent ${report.host}`, (unit) => storeAgent(unit, report))
   return true

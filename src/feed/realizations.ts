@@ -46,7 +46,8 @@ const KEEP_ONLY = `delete from realizations where host = $1 and kind || '/' || i
 /** What a report means for a port's status, or null: it says nothing new or speaks of another generation. */
 export function verdict(host: string, report: Realization, port: PortRow | null): 'up' | 'down' | null {
   if (report.kind !== 'port' || !port || hostOf(port) !== host || report.generation < port.generation) return null
-  const up = report.state === 'done'
+  // A port that is administratively down is in place when nothing passes: that is not ACTIVE.
+  const up = report.state === 'done' && port.admin_state_up
   return up === (port.status === 'ACTIVE') ? null : up ? 'up' : 'down'
 }
 

@@ -7,6 +7,7 @@ import { closeSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NODE_FLAGS } from './node-flags.ts'
 import { type Account, reaches, runAs, writeAs } from './account.ts'
 import { isAlive, openLog, readLog, signal, startTime, until } from './processes.ts'
 import { errnoOf, UserError } from './user-error.ts'
@@ -79,7 +80,7 @@ export const canRunServer = (account: Account, root: string): boolean =>
 export const startServer = ({ root, folder, args, env, account }: ServerOptions): ServerProcess => {
   const logFile = join(folder, 'server.log')
   const { fd, start } = openLog(logFile)
-  const argv = ['--disable-warning=ExperimentalWarning', join(root, 'bin/server.ts'), ...args]
+  const argv = [...NODE_FLAGS, join(root, 'bin/server.ts'), ...args]
   const child = spawn(process.execPath, argv, {
     ...runAs(account),
     cwd: '/',
