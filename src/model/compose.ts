@@ -33,7 +33,7 @@ export function compose(resources: readonly Resource[], extensions: readonly Ext
       all.map((one) => one.name),
       'resource',
     ),
-    ...missing(all, ordered),
+    ...missing(all, extensions),
   ]
   const composed = new Map(all.map((one) => [one.name, extend(one, ordered, problems)]))
   if (problems.length > 0) throw new ModelError(problems)
