@@ -98,7 +98,16 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const model = compose(coreResources, extensions)
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   const identity = options.identity === 'builtin' ? builtin(stack, url, log) : createNone()
-  const app = createApi({ enrolments: enrolmentsIn(database), core, identity, notifier, metrics: createRegistry(), log, maxBodySize, maxLimit })
+  const app = createApi({
+    enrolments: enrolmentsIn(database),
+    core,
+    identity,
+    notifier,
+    metrics: createRegistry(),
+    log,
+    maxBodySize,
+    maxLimit,
+  })
   await app.listen({ host: '127.0.0.1', port })
   stack.defer(() => app.close())
   const close = (): Promise<void> => stack.disposeAsync()
