@@ -56,6 +56,8 @@ export interface Vm {
   can(command: string): Promise<boolean>
   ping(address: string): Promise<boolean>
   ask(kind: 'tcp' | 'udp', address: string, port: number): Promise<boolean>
+  /** The address a name server answers for a name; null without an answer within a second. */
+  resolve(kind: 'tcp' | 'udp', server: string, name: string): Promise<string | null>
   /** Starts a role of ovs-traffic.ts and waits for its first line. */
   start(...role: string[]): Promise<Running>
   unplug(): Promise<void>
@@ -205,6 +207,11 @@ N`)
         ),
       ping: (address) => it.can(`ping -c 1 -W 1 ${address}`),
       ask: (kind, address, to) => it.can(`${process.execPath} ${TRAFFIC} ask ${kind} ${address} ${to}`),
+      resolve: (kind, server, name) =>
+        sh(inside(`${process.execPath} ${TRAFFIC} resolve ${kind} ${server} ${name}`)).then(
+          (text) => text.trim(),
+          () => null,
+        ),
       start: (...role) => start(ns, role),
       plug: async () =>
         void (await on.ovs.vsctl(

@@ -5,6 +5,7 @@
  *   ask tcp|udp ADDRESS PORT    exit 0 when an echo comes back within a second
  *   hold ADDRESS PORT           a TCP connection that says a line every 20 ms; prints "echo N" for each answer
  *   send ADDRESS PORT COUNT     sequence-numbered UDP, one each millisecond; prints how many were sent
+ *   resolve udp|tcp SERVER NAME asks a name server for the A or AAAA record (by the server's IP version); prints it
  *   receive PORT                counts sequence numbers; prints { received, lost, duplicated } on SIGTERM
  */
 import { createSocket } from 'node:dgram'
@@ -84,7 +85,34 @@ function receive(port: number): void {
   socket.bind(port, () => process.stdout.write('ready\n'))
 }
 
+/** One question (RFC 1035 §4); TCP puts the length before it. The answer to print is the last record's data. */
+function resolve(kind: string, server: string, name: string): void {
+  setTimeout(() => process.exit(1), 1000)
+  const v6 = server.includes(':')
+  const labels = name.split('.').flatMap((label) => [Buffer.from([label.length]), Buffer.from(label)])
+  const header = Buffer.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+  const question = Buffer.concat([header, ...labels, Buffer.from([0, 0, v6 ? 28 : 1, 0, 1])])
+  const answered = (message: Buffer): void => {
+    const answers = message.readUInt16BE(6)
+    const data = message.subarray(-(v6 ? 16 : 4))
+    const text = v6 ? (data.toString('hex').match(/..../g) ?? []).join(':') : data.join('.')
+    process.stdout.write(`${answers === 0 ? 'no such name' : text}\n`)
+    process.exit(0)
+  }
+  if (kind === 'tcp') {
+    const socket = connect(53, server, () => socket.write(Buffer.concat([Buffer.from([0, question.length]), question])))
+    socket.on('data', (bytes) => answered(bytes.subarray(2))).on('error', () => process.exit(1))
+    return
+  }
+  const socket = createSocket(familyOf(server))
+  socket.on('message', answered).on('error', () => process.exit(1))
+  socket.send(question, 53, server)
+}
+
 switch (role) {
+  case 'resolve':
+    resolve(args[0] ?? '', args[1] ?? '', args[2] ?? '')
+    break
   case 'serve':
     serve(args.map(Number))
     break

@@ -63,6 +63,9 @@ const ingress = (): Rule[] => [
   rule(TABLE.ingressTrack, 100, ['arp'], [jump(TABLE.deliver)]),
   rule(TABLE.ingressTrack, 100, ['udp', 'tp_src=67', 'tp_dst=68'], [jump(TABLE.deliver)]),
   rule(TABLE.ingressTrack, 100, ['udp6', 'tp_src=547', 'tp_dst=546'], [jump(TABLE.deliver)]),
+  // What the DHCP server of this host says as name server, and its side of a ping; nobody else has this origin.
+  ...['udp', 'tcp', 'udp6', 'tcp6'].map((protocol) => answered([protocol, 'tp_src=53'])),
+  ...['icmp', 'icmp6'].map((protocol) => answered([protocol])),
   ...HEARD.map((type) => rule(TABLE.ingressTrack, 100, ['icmp6', `icmp_type=${type}`], [jump(TABLE.deliver)])),
   ...judge(
     {
@@ -75,6 +78,9 @@ const ingress = (): Rule[] => [
     REG.to,
   ),
 ]
+
+const answered = (match: readonly string[]): Rule =>
+  rule(TABLE.ingressTrack, 90, [is(REG.origin, ORIGIN.dhcp), ...match], [jump(TABLE.deliver)])
 
 interface Judge {
   readonly track: number

@@ -86,11 +86,18 @@ function leave(carrier: Carrier, key: number): Rule[] {
   }
 }
 
-/** The DHCP server of this host: only the ports here reach it, it reaches only them. */
+/** The DHCP and name server of this host: only the ports here reach it, it reaches only them. */
 function serve(dhcp: NonNullable<NetworkObject['dhcp']>, ofport: number, key: number): Rule[] {
   const asked = [is(REG.network, key), is(REG.origin, ORIGIN.vm)]
   const deliver = [`output:${ofport}`]
   const addresses = dhcp.fixed_ips.map(({ ip_address }) => ip_address).filter((ip) => !ip.includes(':'))
+  const reach = (match: readonly string[]): Rule =>
+    rule(
+      TABLE.egressTrack,
+      100,
+      [is(REG.network, key), ...match, `dl_dst=${dhcp.mac_address}`],
+      [jump(TABLE.localLookup)],
+    )
   return [
     rule(
       TABLE.admit,
@@ -101,6 +108,10 @@ function serve(dhcp: NonNullable<NetworkObject['dhcp']>, ofport: number, key: nu
     rule(TABLE.localLookup, 30, [...asked, 'udp', 'dl_dst=ff:ff:ff:ff:ff:ff', 'tp_src=68', 'tp_dst=67'], deliver),
     rule(TABLE.localLookup, 30, [...asked, 'udp6', 'ipv6_dst=ff02::1:2', 'tp_src=546', 'tp_dst=547'], deliver),
     rule(TABLE.localLookup, 20, [...asked, `dl_dst=${dhcp.mac_address}`], deliver),
+    // It is a part of the network, not a peer: its names and its pings need no rule of a group. Its MAC is the match,
+    // because it answers on its link-local address, too. The way back is in base.ts.
+    ...['udp', 'tcp', 'udp6', 'tcp6'].map((protocol) => reach([protocol, 'tp_dst=53'])),
+    ...['icmp', 'icmp6'].map((protocol) => reach([protocol])),
     ...addresses.map((ip) => arpAnswer(key, ip, dhcp.mac_address)),
   ]
 }
