@@ -100,6 +100,9 @@ async function takeFromAny(tx: Transaction, owner: AddressOwner, candidates: rea
     if (number !== undefined)
       return { subnet_id: id, ip_address: formatIp({ version: block.version, value: number }), fromPool: true }
   }
+  // The network may have gone, and its pools with it, while we waited for them.
+  const there = await tx.query('select 1 from networks where id = $1', [owner.network_id])
+  if (there.length === 0) throw new ApiError('NetworkNotFound', { net_id: owner.network_id })
   throw new ApiError(
     'IpAddressGenerationFailure',
     { net_id: owner.network_id },
