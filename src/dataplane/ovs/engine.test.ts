@@ -30,6 +30,8 @@ function memory() {
   let dhcpProblem: string | null = null
   let databaseProblem: string | null = null
   let reachable = true
+  let flushable = true
+  const emptied: number[] = []
   let readBacks = 0
   const local = {
     ports: new Map([
@@ -70,6 +72,10 @@ function memory() {
           for (const slot of plan.remove.keys()) table.delete(slot)
           return refused
         },
+        forgetConnections: async (zones) => {
+          if (!flushable) throw new Error('the bridge went away')
+          emptied.push(...zones)
+        },
         onUp: () => undefined,
         onForeign: () => undefined,
         close: async () => undefined,
@@ -98,12 +104,17 @@ function memory() {
     refuse,
     reports,
     local,
+    numbers,
+    emptied,
     create,
     set dhcp(problem: string | null) {
       dhcpProblem = problem
     },
     set database(problem: string | null) {
       databaseProblem = problem
+    },
+    set flushable(yes: boolean) {
+      flushable = yes
     },
     set reachable(yes: boolean) {
       reachable = yes
@@ -328,4 +339,21 @@ test('a port is not done before the DHCP server of its network answers', async (
   engine.dhcpChanged(['n1'])
   await engine.idle()
   assert.equal(states(host.reports)['port/p1'], '5 done')
+})
+
+test('the number of a port that is gone is free only when its conntrack zone is empty', async () => {
+  const { host, world, put, engine } = scene()
+  await engine.reconcile(world, keysOf(world), true)
+  const zone = host.numbers.of('port', 'p1')
+  const held = (): boolean => host.numbers.stale('port', () => false).has('p1')
+  await engine.readBack()
+  assert.ok(held() && host.emptied.length === 0, 'a port that is there keeps its connections')
+  await engine.reconcile(world, [put('port/p1', null)], true)
+  host.flushable = false
+  await engine.readBack()
+  assert.ok(held())
+  host.flushable = true
+  await engine.readBack()
+  assert.ok(!held())
+  assert.deepEqual(host.emptied, [zone])
 })

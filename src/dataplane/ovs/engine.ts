@@ -31,6 +31,9 @@ export interface EngineOptions {
   readonly log: Logger
 }
 
+/** Ports whose connections are forgotten in one look: for each, the switch walks through all it knows. */
+const ZONES_AT_ONCE = 256
+
 /** What a foreign hand did to flows: how they stand now, null where they are gone. */
 export type FlowChanges = ReadonlyMap<Slot, SeenFlow | null>
 
@@ -160,7 +163,7 @@ export class Engine {
       this.#seen = null
       this.#compile()
       const foreign = await this.#settle()
-      this.#prune()
+      await this.#prune()
       return [...this.#repaired(foreign), ...this.#report()]
     })
   }
@@ -257,7 +260,7 @@ export class Engine {
   }
 
   /** Numbers of what is gone for good are given back. */
-  #prune(): void {
+  async #prune(): Promise<void> {
     if (!this.#swept) return
     const { numbers } = this.#options
     const known = (type: WireType) => (id: string) => this.#world[type].has(id)
@@ -271,7 +274,20 @@ export class Engine {
     numbers.prune('object', (key) => key === BASE || this.#desired.slotsOf(key as WireKey).length > 0)
     numbers.prune('network', (id) => known('network')(id) || this.#relations.hostsOf(id).length > 0)
     numbers.prune('group', (id) => referred.has(id))
-    numbers.prune('port', known('port'))
+    await this.#prunePorts()
+  }
+
+  /** A port's number is its conntrack zone: the next port to get it must not inherit connections. */
+  async #prunePorts(): Promise<void> {
+    const { numbers, flows, log } = this.#options
+    const gone = new Map([...numbers.stale('port', (id) => this.#world.port.has(id))].slice(0, ZONES_AT_ONCE))
+    if (gone.size === 0) return
+    try {
+      await flows.forgetConnections([...gone.values()])
+      numbers.prune('port', (id) => !gone.has(id))
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'could not forget connections of ports that are gone; will again')
+    }
   }
 
   #repaired(slots: readonly Slot[]): readonly Realization[] {

@@ -66,6 +66,10 @@ class BridgeFlows implements Flows {
     return carryOut(this.#connected(), plan)
   }
 
+  async forgetConnections(zones: readonly number[]): Promise<void> {
+    const client = this.#connected()
+    await Promise.all(zones.map((zone) => client.flushZone(zone)))
+  }
   onUp(listener: () => void): void {
     this.#ups.add(listener)
   }

@@ -24,6 +24,8 @@ export type Space = keyof typeof SPACES
 export interface Numbers {
   /** The number of `key`, taken now if it has none. Throws when the space is used up. */
   of(space: Space, key: string): number
+  /** The numbers of keys that `keep` refuses, by key. */
+  stale(space: Space, keep: (key: string) => boolean): ReadonlyMap<string, number>
   /** Frees the numbers of keys that `keep` refuses; answers those freed. They are the last to be given out again. */
   prune(space: Space, keep: (key: string) => boolean): ReadonlyMap<string, number>
   /** Writes what was taken since the last flush, in one transaction. */
@@ -64,12 +66,15 @@ export function openNumbers(stateDir: string | null): Numbers {
     })
   }
 
+  const stale: Numbers['stale'] = (space, keep) => new Map([...tables[space].byKey].filter(([key]) => !keep(key)))
+
   return {
     of: (space, key) => tables[space].byKey.get(key) ?? take(space, key),
+    stale,
     prune: (space, keep) => {
       flush()
       const table = tables[space]
-      const freed = new Map([...table.byKey].filter(([key]) => !keep(key)))
+      const freed = stale(space, keep)
       if (freed.size === 0) return freed
       const remove = db?.prepare('delete from number where space = ? and key = ?')
       for (const [key, value] of freed) {

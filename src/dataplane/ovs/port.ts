@@ -19,6 +19,8 @@ export interface Flows {
    * with the switch's reason; the rest stands.
    */
   carryOut(plan: FlowPlan): Promise<ReadonlyMap<Slot, string>>
+  /** Empties these conntrack zones. */
+  forgetConnections(zones: readonly number[]): Promise<void>
   /** A new connection: nothing that was known of the bridge's flows holds any more. */
   onUp(listener: () => void): void
   /** Somebody else removed (null), changed or added these flows. */

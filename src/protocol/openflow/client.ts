@@ -2,7 +2,7 @@
  * An OpenFlow 1.5 client for Open vSwitch on one connection (`unix:<bridge>.mgmt` or tcp).
  *
  * Interface: `connectSwitch` → `bundle` (atomic, ordered), `dumpFlows`, `dumpGroups`, `meter`, `ports`, `barrier`,
- * `monitorFlows`, `closed`, `close`. It does not reconnect: `session.ts` does.
+ * `flushZone`, `monitorFlows`, `closed`, `close`. It does not reconnect: `session.ts` does.
  */
 import { createWriter, type Writer } from './bytes.ts'
 import { sendBundle } from './bundle.ts'
@@ -14,6 +14,7 @@ import {
   type FlowFilter,
   TYPE,
   writeFlowRequest,
+  writeFlushZone,
   writeGroupRequest,
   writeMessage,
   writeMeter,
@@ -48,6 +49,8 @@ export interface SwitchClient {
   /** Ids of the meters there are. */
   dumpMeters(): Promise<number[]>
   ports(): Promise<SwitchPort[]>
+  /** Forgets every connection of the conntrack zone (0 to 65535); costs the switch a look at all its connections. */
+  flushZone(zone: number): Promise<void>
   /** Resolves when everything sent before is done. */
   barrier(): Promise<void>
   /** Tells every change of a flow from now on; resolves when the switch has agreed. Once a connection. */
@@ -77,21 +80,24 @@ function createClient(connection: Connection): SwitchClient {
       (out, xid) => writeMessage(out, TYPE.barrierRequest, xid),
       () => undefined,
     )
+  /** Sends a message that is answered only when it is refused: a barrier shows that it was not. */
+  const tell = async (write: (out: Writer, xid: number) => void, what: string): Promise<void> => {
+    const xid = connection.xid()
+    const out = createWriter()
+    write(out, xid)
+    let refused: string | null = null
+    connection.watch(xid, (reason) => {
+      refused = reason
+    })
+    connection.send(out)
+    await barrier().finally(() => connection.forget(xid))
+    if (refused !== null) throw new OpenFlowError(refused, what)
+  }
 
   return {
     bundle: (changes) => (changes.length === 0 ? Promise.resolve() : sendBundle(connection, ++bundles, changes)),
-    meter: async (op, meter) => {
-      const xid = connection.xid()
-      const out = createWriter()
-      writeMeter(out, xid, op, meter)
-      let refused: string | null = null
-      connection.watch(xid, (reason) => {
-        refused = reason
-      })
-      connection.send(out)
-      await barrier().finally(() => connection.forget(xid))
-      if (refused !== null) throw new OpenFlowError(refused, `${op} meter=${meter.id}`)
-    },
+    meter: (op, meter) => tell((out, xid) => writeMeter(out, xid, op, meter), `${op} meter=${meter.id}`),
+    flushZone: (zone) => tell((out, xid) => writeFlushZone(out, xid, zone), `flush zone=${zone}`),
     dumpFlows: (filter = {}) => ask((out, xid) => writeFlowRequest(out, xid, filter), readFlows),
     dumpGroups: () => ask(writeGroupRequest, readGroups),
     dumpMeters: () => ask(writeMeterRequest, readMeters),

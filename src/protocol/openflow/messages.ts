@@ -11,6 +11,7 @@ export const TYPE = {
   error: 1,
   echoRequest: 2,
   echoReply: 3,
+  experimenter: 4,
   featuresRequest: 5,
   flowMod: 14,
   groupMod: 15,
@@ -169,6 +170,13 @@ export const writeMeter = (out: Writer, xid: number, op: 'add' | 'modify' | 'del
     out.u16({ add: 0, modify: 1, delete: 2 }[op]).u16(flags).u32(meter.id)
     if (op !== 'delete') out.u16(1).u16(16).u32(meter.rate).u32(meter.burst).zeros(4)
   })
+
+const NICIRA = 0x00002320
+const CT_FLUSH_ZONE = 29
+
+/** `NXT_CT_FLUSH_ZONE` (Open vSwitch, nicira-ext.h): forgets every connection of a conntrack zone. */
+export const writeFlushZone = (out: Writer, xid: number, zone: number): void =>
+  writeMessage(out, TYPE.experimenter, xid, () => out.u32(NICIRA).u32(CT_FLUSH_ZONE).zeros(6).u16(zone))
 
 const ATOMIC_ORDERED = 3
 

@@ -248,6 +248,25 @@ test('groups come back under their key; meters limit; ports are listed', { skip 
   assert.equal(local?.number, 0xfffffffe)
 })
 
+test('a conntrack zone is emptied, its neighbour is not', { skip }, async () => {
+  // Ethernet, IPv4 10.0.0.1 → 10.0.0.2 with its checksum, UDP 7 → 9 without one, no data.
+  const frame = '02000000000202000000000108004500001c000000004011 66cf0a0000010a000002 0007000900080000'.replaceAll(
+    ' ',
+    '',
+  )
+  const commit = (zone: number): Promise<string> =>
+    ovs.ofctl('packet-out', 'ofbr', `in_port=local,packet=${frame},actions=ct(commit,zone=${zone})`)
+  const zones = async (): Promise<string[]> =>
+    ((await ovs.appctl('dpctl/dump-conntrack')).match(/zone=\d+/g) ?? []).sort()
+  await commit(65535)
+  await commit(4712)
+  assert.deepEqual(await zones(), ['zone=4712', 'zone=65535'])
+  await client.flushZone(65535)
+  assert.deepEqual(await zones(), ['zone=4712'])
+  await client.flushZone(4712)
+  assert.deepEqual(await zones(), [])
+})
+
 test('the monitor tells what others do and marks what we do', { skip }, async () => {
   await clear()
   const watching = await open()
