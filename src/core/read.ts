@@ -8,6 +8,7 @@ import type { Expression } from '#store/condition.ts'
 import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
+import { pageOf, visiblePast } from './past.ts'
 import { present, sightOf } from './present.ts'
 import type { ListRequest } from './query.ts'
 
@@ -117,34 +118,13 @@ async function listPast(
   asOf: string,
 ): Promise<ListAnswer> {
   await requireHistory(core, asOf)
-  const images = await listAsOf(core.database, resource, asOf)
-  const now = new Set(
-    (
-      await listImages(core.database, resource, { visible: visibleTo(core, resource, caller), filters: {}, sort: [] })
-    ).map((one) => one['id']),
-  )
-  const exists = new Set(
-    (await listImages(core.database, resource, { visible: true, filters: {}, sort: [] })).map((one) => one['id']),
-  )
-  const seen = images.filter((image) =>
-    exists.has(image['id']) ? now.has(image['id']) : core.policy.allows(`get_${resource.name}`, caller, image),
-  )
-  const wanted = seen.filter((image) =>
-    Object.entries(request.filters).every(([name, values]) => matches(image[name], values)),
-  )
-  const page = request.limit === undefined ? wanted : wanted.slice(0, request.limit)
+  const seen = await visiblePast(core, resource, caller, await listAsOf(core.database, resource, asOf))
+  const page = pageOf(resource, seen, request)
+  if (!page) throw notFound(resource, String(request.marker))
+  const idOf = (image: Image | undefined): string | null => (image ? String(image['id']) : null)
   const items = page.map((image) => JSON.stringify(present(core, resource, image, caller, request.fields)))
-  return {
-    items,
-    first: (page[0]?.['id'] as string | undefined) ?? null,
-    last: (page.at(-1)?.['id'] as string | undefined) ?? null,
-  }
+  return { items, first: idOf(page[0]), last: idOf(page.at(-1)) }
 }
-
-const matches = (value: unknown, wanted: readonly unknown[]): boolean =>
-  Array.isArray(value)
-    ? value.some((one) => wanted.includes(one))
-    : wanted.some((one) => one === value || String(one) === String(value))
 
 /** What may be seen as a condition over rows: the policy's rule with the caller filled in. */
 export const visibleTo = (

@@ -19,7 +19,6 @@ const WAITING: readonly ErrorType[] = [
   'AdminRequired',
   'QuotaMissingTenant',
   'QuotaResourceUnknown',
-  'NetworkMTUSubnetConflict',
   'PortInUse',
   'MacAddressGenerationFailure',
   'IpAddressInUse',

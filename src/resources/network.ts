@@ -15,7 +15,7 @@ import {
   type Write,
 } from '#model/define.ts'
 import { port } from './port.ts'
-import { AUTO_DELETED_OWNERS, identity, standard } from './standard.ts'
+import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
 import { subnet } from './subnet.ts'
 
 export const NETWORK_TYPES = ['flat', 'vlan', 'vxlan', 'geneve', 'gre', 'local'] as const
@@ -103,13 +103,20 @@ async function updateNetwork(context: Context, { before, after, given }: Write<N
       physical_network: old['provider:physical_network'],
       segmentation_id: old['provider:segmentation_id'],
     })
-    patch['mtu'] = chosenMtu(limit, wanted.mtu)
+    const mtu = chosenMtu(limit, wanted.mtu)
+    if (mtu < IPV6_MTU) await refuseSmallMtu(context, old.id, mtu)
+    patch['mtu'] = mtu
   }
   if (old.shared && !wanted.shared) await refuseUnsharing(context, wanted)
   // What others see of the subnets changes with the network: say so in the change log.
   if (old.shared !== wanted.shared)
     for (const id of old.subnets) await context.update(subnet, id, { shared: wanted.shared })
   return patch
+}
+
+async function refuseSmallMtu(context: Context, network_id: string, mtu: number): Promise<void> {
+  const [subnet6] = await context.find('subnet', { network_id, ip_version: 6 })
+  if (subnet6) throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: subnet6['id'] })
 }
 
 function chosenMtu(limit: number, asked: number | undefined): number {

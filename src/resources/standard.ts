@@ -17,5 +17,8 @@ export const standard = {
 /** A port with such an owner belongs to the network service itself: it disappears with its network or subnet. */
 export const AUTO_DELETED_OWNERS = ['network:dhcp', 'network:distributed'] as const
 
+/** What every link that carries IPv6 must be able to carry, in bytes (RFC 8200 §5). */
+export const IPV6_MTU = 1280
+
 /** Ports of the service itself carry no security groups and are not guarded against spoofing. */
 export const isServiceOwner = (deviceOwner: string): boolean => deviceOwner.startsWith('network:')

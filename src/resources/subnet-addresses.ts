@@ -27,10 +27,10 @@ interface Addresses {
 
 const invalid = (sentence: string): ApiError => new ApiError('InvalidInput', { error_message: sentence })
 
-/** The first host address, as Neutron chooses it; a /31, /32, /127 or /128 has the first address of all. */
-export const defaultGateway = (block: Prefix): string => {
+/** The first address after the network's, as Neutron chooses it; none where there is no such address. */
+export const defaultGateway = (block: Prefix): string | null => {
   const { first, last } = rangeOf(block)
-  return formatIp({ version: block.version, value: last - first < 2n ? first : first + 1n })
+  return first === last ? null : formatIp({ version: block.version, value: first + 1n })
 }
 
 /** Host addresses without network, IPv4 broadcast and gateway. */

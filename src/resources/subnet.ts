@@ -23,7 +23,7 @@ import {
 } from '#model/define.ts'
 import { ensureDhcpPort } from './dhcp-port.ts'
 import { port } from './port.ts'
-import { AUTO_DELETED_OWNERS, identity, standard } from './standard.ts'
+import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
 import { checkSubnet, defaultGateway, defaultPools } from './subnet-addresses.ts'
 
 const IPV6_MODES = ['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'] as const
@@ -95,6 +95,9 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   const gateway_ip = wanted.gateway_ip === undefined ? defaultGateway(block) : wanted.gateway_ip
   const allocation_pools = wanted.allocation_pools ?? defaultPools(block, gateway_ip)
   const network = await context.load('network', wanted.network_id)
+  const mtu = Number(network?.['mtu'])
+  if (block.version === 6 && mtu < IPV6_MTU)
+    throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
   await context.ipam.setPools(wanted.id, allocation_pools)
   context.afterWrite(() => ensureDhcpPort(context, wanted.network_id))
   return { gateway_ip, allocation_pools, shared: network?.['shared'] ?? false }

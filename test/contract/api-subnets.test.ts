@@ -32,7 +32,7 @@ const subnetOf = async (values: Item): Promise<Item> => {
 
 describe('gateway and pools by default', () => {
   const pools = (...all: [string, string][]) => all.map(([start, end]) => ({ start, end }))
-  const cases: [string, string, object[]][] = [
+  const cases: [string, string | null, object[]][] = [
     ['10.0.0.0/8', '10.0.0.1', pools(['10.0.0.2', '10.255.255.254'])],
     ['10.0.0.0/16', '10.0.0.1', pools(['10.0.0.2', '10.0.255.254'])],
     ['10.0.0.0/24', '10.0.0.1', pools(['10.0.0.2', '10.0.0.254'])],
@@ -42,9 +42,11 @@ describe('gateway and pools by default', () => {
     ['2001:db8::/32', '2001:db8::1', pools(['2001:db8::2', '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff'])],
     ['2001:db8::/64', '2001:db8::1', pools(['2001:db8::2', '2001:db8::ffff:ffff:ffff:ffff'])],
     ['2001:db8::/126', '2001:db8::1', pools(['2001:db8::2', '2001:db8::3'])],
+    ['10.0.0.8/31', '10.0.0.9', pools(['10.0.0.8', '10.0.0.8'])],
+    ['2001:db8::/127', '2001:db8::1', pools(['2001:db8::', '2001:db8::'])],
     // The next two differ from Neutron's: docs/deviations.md says why.
-    ['10.0.0.8/31', '10.0.0.8', pools(['10.0.0.9', '10.0.0.9'])],
-    ['2001:db8::/127', '2001:db8::', pools(['2001:db8::1', '2001:db8::1'])],
+    ['10.0.0.8/32', null, pools(['10.0.0.8', '10.0.0.8'])],
+    ['2001:db8::/128', null, pools(['2001:db8::', '2001:db8::'])],
   ]
   for (const [cidr, gateway, expected] of cases) {
     test(cidr, async () => {
@@ -288,4 +290,16 @@ describe('in use', () => {
     refused(await owner.post('networks', { network: { mtu: 67 } }), 'InvalidInput')
     assert.equal(answered(await owner.put(`networks/${id}`, { network: { mtu: 0 } }), 200).network.mtu, 1450)
   })
+})
+
+test('IPv6 and an MTU below 1280 do not go together, whichever comes first', async () => {
+  const small = await server.admin.make('network', { mtu: 1279 })
+  refused(
+    await server.admin.post('subnets', { subnet: { network_id: small['id'], ip_version: 6, cidr: '2001:db8::/64' } }),
+    'NetworkMTUSubnetConflict',
+  )
+  const wide = await server.admin.make('network', {})
+  await server.admin.make('subnet', { network_id: wide['id'], ip_version: 6, cidr: '2001:db8::/64' })
+  refused(await server.admin.put(`networks/${wide['id']}`, { network: { mtu: 1279 } }), 'NetworkMTUSubnetConflict')
+  answered(await server.admin.put(`networks/${wide['id']}`, { network: { mtu: 1280 } }), 200)
 })
