@@ -34,6 +34,12 @@ export const agent = defineResource({
   notFound: { type: 'AgentNotFound', param: 'id' },
   operations: ['list', 'show', 'update', 'delete'],
   attributes,
+  inTx: async (_, { op, after }) => {
+    if (op !== 'update' || !after) return undefined
+    // Shown among the configurations, kept apart from them.
+    const { refused: _refused, ...configurations } = after.configurations
+    return { configurations }
+  },
 })
 
 /** Agents' times are written without a zone. */
