@@ -357,3 +357,13 @@ test('the number of a port that is gone is free only when its conntrack zone is 
   assert.ok(!held())
   assert.deepEqual(host.emptied, [zone])
 })
+
+test('a port that waited for DHCP is reported when the server answers, whatever made us look', async () => {
+  const { host, world, engine } = scene()
+  host.dhcp = 'the switch has not made its interface yet'
+  assert.equal(states(await engine.reconcile(world, keysOf(world), true))['port/p1'], '5 pending')
+  host.dhcp = null
+  engine.dhcpChanged(['another network'])
+  await engine.idle()
+  assert.deepEqual(states(host.reports), { 'network/n1': '3 done', 'port/p1': '5 done' })
+})

@@ -53,6 +53,8 @@ export class Engine {
   readonly #concerned = new Set<WireKey>()
   /** Networks whose DHCP server answered once and was then lost. */
   readonly #sick = new Set<string>()
+  /** Networks whose DHCP server does not answer, with what was reported of it. */
+  readonly #unserved = new Map<string, string>()
   #world: World = emptyWorld()
   #inSync = false
   /** The agent has given the whole world once. */
@@ -76,7 +78,6 @@ export class Engine {
   }
 
   reconcile(world: World, keys: readonly WireKey[], inSync: boolean): Promise<readonly Realization[]> {
-    const { dhcp } = this.#options
     return this.#jobs.run(async () => {
       this.#world = world
       this.#inSync = inSync
@@ -89,7 +90,7 @@ export class Engine {
       await this.#ensureSwitch()
       this.#compile()
       const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
-      await Promise.all([this.#settle(), serving ? dhcp.reconcile(world, inSync) : null])
+      await Promise.all([this.#settle(), serving ? this.#serve() : null])
       return this.#report(keys)
     })
   }
@@ -105,7 +106,7 @@ export class Engine {
       this.#compile()
       await this.#settle()
       if (put.length === 0) return this.#report()
-      await this.#options.dhcp.reconcile(this.#world, this.#inSync)
+      await this.#serve()
       const message = `put back on the switch: ${put.join(', ')}`
       return this.#report(servedBy(put, this.#view())).map((it) => repaired(it, message))
     })
@@ -130,13 +131,13 @@ export class Engine {
     const { dhcp } = this.#options
     void this.#look('look at the DHCP servers', async () => {
       for (const id of networks) if (dhcp.problemOf(id) === null) this.#sick.add(id)
-      await dhcp.reconcile(this.#world, this.#inSync)
-      return networks.flatMap((id) => {
-        const reports = this.#stateOf(withPorts([id], this.#view()))
-        // It may take more than one look: a device that died with its namespace is made anew in between.
-        const cured = dhcp.problemOf(id) === null && this.#sick.delete(id)
-        return cured ? reports.map((it) => repaired(it, 'its DHCP server was put back')) : reports
-      })
+      await this.#serve()
+      // It may take more than one look: a device that died with its namespace is made anew in between.
+      const cured = networks.filter((id) => dhcp.problemOf(id) === null && this.#sick.delete(id))
+      const well = new Set<WireKey>(withPorts(cured, this.#view()))
+      return this.#report(withPorts(networks, this.#view())).map((it) =>
+        well.has(keyOf(it.kind, it.id)) ? repaired(it, 'its DHCP server was put back') : it,
+      )
     })
   }
 
@@ -197,6 +198,19 @@ export class Engine {
     } catch (error) {
       this.#databaseChanged = true
       throw error
+    }
+  }
+
+  /** Makes DHCP servers be as wanted. Ports wait for their network's: they are reported with every change of it. */
+  async #serve(): Promise<void> {
+    const { dhcp } = this.#options
+    await dhcp.reconcile(this.#world, this.#inSync)
+    for (const id of new Set([...this.#world.network.keys(), ...this.#unserved.keys()])) {
+      const problem = dhcp.problemOf(id)
+      if ((this.#unserved.get(id) ?? null) === problem) continue
+      if (problem === null) this.#unserved.delete(id)
+      else this.#unserved.set(id, problem)
+      for (const key of withPorts([id], this.#view())) this.#concerned.add(key)
     }
   }
 
