@@ -81,7 +81,16 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
     const identity = identityOf(settings, log)
     const { maxBodySize, paginationMaxLimit: maxLimit } = settings
     const enrolments = enrolmentsIn(database)
-    const app = createApi({ core, identity, notifier, enrolments, metrics, log, maxBodySize, maxLimit })
+    const app = createApi({
+      core,
+      identity,
+      hint: () => notifier.hint(),
+      enrolments,
+      metrics,
+      log,
+      maxBodySize,
+      maxLimit,
+    })
     await app.listen({ host: settings.listenHost, port: settings.listenPort })
     stack.defer(() => app.close())
     log.info({ host: settings.listenHost, port: settings.listenPort }, 'the API is served')

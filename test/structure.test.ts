@@ -25,7 +25,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   core: ['kernel', 'model', 'resources', 'store', 'policy'],
   drivers: ['kernel', 'model', 'resources', 'extensions', 'core', 'protocol'],
   feed: ['kernel', 'wire', 'model', 'resources', 'extensions', 'store', 'core'],
-  api: ['kernel', 'model', 'core', 'identity', 'policy', 'store', 'feed'],
+  api: ['kernel', 'model', 'core', 'identity', 'policy'],
   dataplane: ['kernel', 'wire', 'protocol'],
   agent: ['kernel', 'wire', 'dataplane'],
   lab: ['kernel', 'wire', 'protocol', 'launch'],

@@ -8,7 +8,6 @@ import type { Identity } from '#identity/identity.ts'
 import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
 import { duration, gauge, type Registry } from '#kernel/metrics.ts'
-import type { Notifier } from '#store/notify.ts'
 import { type FastifyInstance, fastify } from 'fastify'
 import { discoveryRoutes } from './discovery.ts'
 import { type Enrolments, enrolmentRoutes } from './enrolments.ts'
@@ -21,7 +20,8 @@ import { watchRoute } from './watch.ts'
 export interface ApiOptions {
   readonly core: Core
   readonly identity: Identity
-  readonly notifier: Pick<Notifier, 'hint'>
+  /** Resolves when the change log may have grown. */
+  readonly hint: () => Promise<void>
   readonly metrics: Registry
   readonly log: Logger
   readonly maxBodySize: number
@@ -61,7 +61,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   discoveryRoutes(app, core.model)
   openapiRoutes(app, core.model)
   quotaRoutes(app, core)
-  watchRoute(app, core, { notifier: options.notifier, log })
+  watchRoute(app, core, { hint: options.hint, log })
   enrolmentRoutes(app, core.policy, options.enrolments)
   resourceRoutes(app, core, { maxLimit: options.maxLimit })
   refuseTheRest(app)

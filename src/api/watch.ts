@@ -10,28 +10,15 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Core } from '#core/operation.ts'
-import { present } from '#core/present.ts'
-import { visibleTo } from '#core/read.ts'
-import type { Caller } from '#kernel/caller.ts'
-import { ApiError } from '#kernel/errors.ts'
+import { openWatch, type Watch } from '#core/watch.ts'
 import type { Logger } from '#kernel/log.ts'
-import type { ComposedResource } from '#model/compose.ts'
-import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
-import { parseCursor } from '#store/cursor.ts'
-import { listVisibleIds } from '#store/list.ts'
-import type { Notifier } from '#store/notify.ts'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { paramsOf } from './request.ts'
 
 export interface WatchOptions {
-  readonly notifier: Pick<Notifier, 'hint'>
+  /** Resolves when the change log may have grown. */
+  readonly hint: () => Promise<void>
   readonly log: Logger
-}
-
-interface WatchEvent {
-  readonly op: ChangeRow['op']
-  readonly before: Readonly<Record<string, unknown>> | null
-  readonly after: Readonly<Record<string, unknown>> | null
 }
 
 const KEEP_ALIVE_MS = 15_000
@@ -39,56 +26,60 @@ const LINGER_MS = 5_000
 /** What a Node timer can wait for, 24.8 days: a stream as old ends and is taken up again. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
-export function watchRoute(app: FastifyInstance, core: Core, { notifier, log }: WatchOptions): void {
+export function watchRoute(app: FastifyInstance, core: Core, { hint, log }: WatchOptions): void {
   const open = new Set<() => void>()
   app.addHook('preClose', async () => {
     for (const close of open) close()
   })
   app.get('/v2.0/watch', async (request, reply) => {
-    const kinds = kindsOf(core, request)
-    const { caller } = request
-    const wanted = startOf(request)
-    const standing = wanted ? await standingOf(core.database, wanted) : 'readable'
-    const from = standing === 'readable' ? wanted : null
-    const reader = await createChangeReader({ database: core.database, from, hint: () => notifier.hint(), log })
-    reply.hijack()
-    reply.raw.writeHead(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-store',
-      'x-openstack-request-id': request.id,
-      'x-accel-buffering': 'no',
-    })
-    const stream = createStream(reply.raw)
-    const stop = (reason: string) => (): void => {
-      void reader.close()
-      stream.end(`event: end\ndata: ${JSON.stringify({ reason })}\n\n`)
-    }
-    const expiry = setTimeout(
-      stop('token_expired'),
-      Math.min(caller.expiresAt.getTime() - Date.now(), LONGEST_TIMEOUT_MS),
-    )
-    let sending = false
-    // The id moves on with what others do, so that a subscriber who sees little does not fall behind the log.
-    const keepAlive = setInterval(() => {
-      if (!sending) void stream.send(`: \nid: ${reader.position()}\n\n`)
-    }, KEEP_ALIVE_MS)
-    const stopping = stop('server_stopping')
-    open.add(stopping)
-    reply.raw.once('close', () => {
-      clearTimeout(expiry)
-      clearInterval(keepAlive)
-      open.delete(stopping)
-      void reader.close()
-    })
-    const cursor = reader.position()
-    const [event, data] = standing === 'readable' ? ['start', { cursor }] : ['reset', { reason: standing, cursor }]
-    await stream.send(`event: ${event}\nid: ${cursor}\ndata: ${JSON.stringify(data)}\n\n`)
-    void reader.run(async (rows) => {
-      const texts = await eventsOf(core, caller, kinds, rows)
-      sending = true
-      for (const text of texts) await stream.send(text)
-      sending = false
-    })
+    const params = paramsOf(request)
+    const since = params['since']?.at(-1) ?? request.headers['last-event-id']?.toString()
+    const watch = await openWatch(core, { caller: request.caller, kinds: params['kind'] ?? [], since, hint, log })
+    await follow(watch, request, reply, open)
+  })
+}
+
+/** Writes the stream's head and lets it run until either side ends it. */
+async function follow(
+  watch: Watch,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  open: Set<() => void>,
+): Promise<void> {
+  reply.hijack()
+  reply.raw.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-openstack-request-id': request.id,
+    'x-accel-buffering': 'no',
+  })
+  const stream = createStream(reply.raw)
+  const stop = (reason: string) => (): void => {
+    void watch.close()
+    stream.end(`event: end\ndata: ${JSON.stringify({ reason })}\n\n`)
+  }
+  const life = Math.min(request.caller.expiresAt.getTime() - Date.now(), LONGEST_TIMEOUT_MS)
+  const expiry = setTimeout(stop('token_expired'), life)
+  let sending = false
+  // The id moves on with what others do, so that a subscriber who sees little does not fall behind the log.
+  const keepAlive = setInterval(() => {
+    if (!sending) void stream.send(`: \nid: ${watch.position()}\n\n`)
+  }, KEEP_ALIVE_MS)
+  const stopping = stop('server_stopping')
+  open.add(stopping)
+  reply.raw.once('close', () => {
+    clearTimeout(expiry)
+    clearInterval(keepAlive)
+    open.delete(stopping)
+    void watch.close()
+  })
+  const cursor = watch.position()
+  const [event, data] = watch.reset ? ['reset', { reason: watch.reset, cursor }] : ['start', { cursor }]
+  await stream.send(`event: ${event}\nid: ${cursor}\ndata: ${JSON.stringify(data)}\n\n`)
+  void watch.run(async (events) => {
+    sending = true
+    for (const one of events) await stream.send(`event: ${one.op}\nid: ${one.cursor}\ndata: ${JSON.stringify(one)}\n\n`)
+    sending = false
   })
 }
 
@@ -113,95 +104,4 @@ function createStream(raw: ServerResponse) {
       resume()
     },
   }
-}
-
-function kindsOf(core: Core, request: FastifyRequest): ReadonlySet<string> {
-  const wanted = paramsOf(request)['kind'] ?? []
-  const unknown = wanted.find((kind) => !core.model.resources.has(kind))
-  if (unknown !== undefined)
-    throw new ApiError(
-      'HTTPBadRequest',
-      { reason: `'${unknown}' is no kind that can be watched` },
-      { kinds: [...core.model.resources.keys()] },
-    )
-  return new Set(wanted.length > 0 ? wanted : core.model.resources.keys())
-}
-
-function startOf(request: FastifyRequest) {
-  const text = paramsOf(request)['since']?.at(-1) ?? request.headers['last-event-id']
-  if (text === undefined) return null
-  const cursor = parseCursor(String(text))
-  if (!cursor)
-    throw new ApiError(
-      'HTTPBadRequest',
-      { reason: `'${String(text)}' is no position in the change log` },
-      { reason: 'bad_cursor' },
-    )
-  return cursor
-}
-
-/** The events of a batch as the caller may see them today. */
-async function eventsOf(
-  core: Core,
-  caller: Caller,
-  kinds: ReadonlySet<string>,
-  rows: readonly ChangeRow[],
-): Promise<string[]> {
-  const wanted = rows.filter((row) => kinds.has(row.kind))
-  const visible = await visibleNow(core, caller, wanted)
-  return wanted.flatMap((row) => {
-    const resource = core.model.resource(row.kind)
-    const event = eventFor(core, caller, resource, row, visible.get(row.id))
-    if (!event) return []
-    const { cursor, kind, id, generation, superseded, at, request_id, actor, actor_name } = row
-    const data = {
-      cursor,
-      kind,
-      id,
-      generation,
-      superseded,
-      at,
-      request_id,
-      actor,
-      actor_name,
-      project_id: row.project_id,
-      ...event,
-    }
-    return [`event: ${event.op}\nid: ${cursor}\ndata: ${JSON.stringify(data)}\n\n`]
-  })
-}
-
-/** Today's visibility of the objects that still exist. */
-async function visibleNow(
-  core: Core,
-  caller: Caller,
-  rows: readonly ChangeRow[],
-): Promise<ReadonlyMap<string, boolean>> {
-  const now = new Map<string, boolean>()
-  for (const kind of new Set(rows.map((row) => row.kind))) {
-    const resource = core.model.resource(kind)
-    const rule = visibleTo(core, resource, caller)
-    const ids = [...new Set(rows.filter((row) => row.kind === kind).map((row) => row.id))]
-    if (rule === true) for (const id of ids) now.set(id, true)
-    else for (const { id, visible } of await listVisibleIds(core.database, resource, ids, rule)) now.set(id, visible)
-  }
-  return now
-}
-
-/** What a row means to this caller; null: nothing. */
-function eventFor(
-  core: Core,
-  caller: Caller,
-  resource: ComposedResource,
-  row: ChangeRow,
-  today: boolean | undefined,
-): WatchEvent | null {
-  const rule = `get_${resource.name}`
-  const sees = (image: ChangeRow['before']): boolean => image !== null && core.policy.allows(rule, caller, image)
-  const [saw, seesNow] = [sees(row.before), sees(row.after) && today !== false]
-  const shown = (image: ChangeRow['before']) => image && present(core, resource, image, caller)
-  if (seesNow) return { op: saw ? row.op : 'create', before: saw ? shown(row.before) : null, after: shown(row.after) }
-  if (!saw) return null
-  const gone = row.op === 'delete'
-  return { op: 'delete', before: gone && today !== false ? shown(row.before) : null, after: null }
 }

@@ -102,7 +102,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     enrolments: enrolmentsIn(database),
     core,
     identity,
-    notifier,
+    hint: () => notifier.hint(),
     metrics: createRegistry(),
     log,
     maxBodySize,

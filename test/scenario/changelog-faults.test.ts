@@ -75,7 +75,7 @@ test('PostgreSQL killed and started again under load: 503 meanwhile, then everyt
     core,
     identity: createNone(),
     enrolments: enrolmentsIn(own.database),
-    notifier,
+    hint: () => notifier.hint(),
     metrics: createRegistry(),
     log: silentLogger,
     maxBodySize: 1e6,

@@ -159,7 +159,7 @@ async function shortLived(milliseconds: number) {
     core: { ...server.core, notifier },
     identity,
     enrolments: enrolmentsIn(server.database),
-    notifier,
+    hint: () => notifier.hint(),
     metrics: createRegistry(),
     log: silentLogger,
     maxBodySize: 1e6,
