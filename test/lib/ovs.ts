@@ -139,10 +139,10 @@ const kill = (pid: number): string => {
   return ''
 }
 
+/** A process that has ended may stand in the list for seconds, until whoever adopted it takes note. */
 const alive = (pid: number): boolean => {
   try {
-    process.kill(pid, 0)
-    return true
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
