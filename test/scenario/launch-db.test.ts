@@ -200,5 +200,5 @@ test('the embedded database is backed up without up, and restored into a new fol
   const elsewhere = await run(['db', 'restore', join(folder, 'b'), '--data', other])
   assert.equal(elsewhere.stdout, restored.stdout)
   const migrated = await run(['db', 'migrate', '--data', other])
-  assert.equal(migrated.stdout, 'expand: nothing to do\n')
+  assert.equal(migrated.stdout, 'nothing to do\n')
 })
