@@ -92,11 +92,11 @@ class HostAgent implements Agent {
   }
 
   async start(): Promise<void> {
-    const { host, dataplane, stateDir, log } = this.#options
+    const { dataplane, stateDir, log } = this.#options
     if (stateDir) this.#disk = openDisk(stateDir, log)
     const { known, position } = this.#disk.load()
     this.world.load(known, position)
-    log.info({ host, objects: known.length, position }, 'starting from what the disk remembers')
+    log.info({ objects: known.length, position }, 'starting from what the disk remembers')
     await dataplane.start({
       dirty: (keys) => this.#reconciler.changed(keys),
       realized: (realizations) => this.#record(realizations),

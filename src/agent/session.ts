@@ -1,5 +1,6 @@
 /**
- * The agent's connection to the feed: one WebSocket at a time, a list of servers tried in turn, jittered pauses.
+ * The agent's connection to the feed: one WebSocket at a time, a list of servers tried in turn, jittered pauses that
+ * grow with the outage: a server that is back after three seconds is found within one.
  *
  * Promised: messages reach `events` in the order sent; a frame is acknowledged after `events.frame` returned. A
  * connection that says nothing for two liveness checks is given up. A refusal is logged with its reason and retried
@@ -33,13 +34,13 @@ export interface SessionOptions {
 }
 
 export interface SessionTiming {
-  /** Shortest and longest pause between two attempts. */
+  /** Longest pause at the beginning of an outage, and ever. */
   readonly pauseMs: readonly [number, number]
   /** Pause after a refusal. */
   readonly refusedMs: readonly [number, number]
   readonly livenessMs: number
 }
-const usual: SessionTiming = { pauseMs: [200, 5000], refusedMs: [20_000, 40_000], livenessMs: 10_000 }
+const usual: SessionTiming = { pauseMs: [300, 5000], refusedMs: [20_000, 40_000], livenessMs: 10_000 }
 
 export interface Session {
   start(): void
@@ -51,8 +52,12 @@ export interface Session {
   close(): Promise<void>
 }
 
-/** How a connection ended. */
-type End = { readonly how: 'served' | 'failed' | 'refused'; readonly why: string }
+/** How a connection ended; `served` when it had brought the agent in sync, whatever ended it. */
+interface End {
+  readonly refused: boolean
+  readonly served: boolean
+  readonly why: string
+}
 
 export function createSession(options: SessionOptions): Session {
   const { servers, events, log } = options
@@ -79,15 +84,15 @@ export function createSession(options: SessionOptions): Session {
   }
 
   const loop = async (): Promise<void> => {
-    let failures = 0
+    let lostAt = performance.now()
     // Agents start at different servers, so that they spread over all of them.
     for (let turn = Math.floor(Math.random() * servers.length); !stop.signal.aborted; turn++) {
       const server = servers[turn % servers.length] as string
       const end = await connect(server, options, timing, connection, stop.signal)
       if (stop.signal.aborted) return
-      failures = end.how === 'served' ? 0 : failures + 1
-      const pauseMs = pauseAfter(end, failures, timing)
-      if (end.how === 'refused') log.error({ server, reason: refusal?.reason, pauseMs }, `refused: ${end.why}`)
+      if (end.served) lostAt = performance.now()
+      const pauseMs = end.refused ? between(timing.refusedMs) : pauseIn(performance.now() - lostAt, timing.pauseMs)
+      if (end.refused) log.error({ server, reason: refusal?.reason, pauseMs }, `refused: ${end.why}`)
       else log.warn({ server, why: end.why, pauseMs }, 'no connection to the server; will try the next')
       await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => {})
     }
@@ -115,11 +120,16 @@ export function createSession(options: SessionOptions): Session {
   }
 }
 
-function pauseAfter(end: End, failures: number, timing: SessionTiming): number {
-  const [least, most] = end.how === 'refused' ? timing.refusedMs : timing.pauseMs
-  const ceiling = end.how === 'refused' ? most : Math.min(most, least * 2 ** (failures + 1))
-  return Math.round(least + Math.random() * Math.max(0, ceiling - least))
+/**
+ * How long to wait before the next attempt, `outageMs` after the last server was lost: up to a quarter of that, never
+ * less than the first bound and never more than the second; jittered, for all agents of a server lose it at once.
+ */
+export function pauseIn(outageMs: number, [first, most]: SessionTiming['pauseMs']): number {
+  const longest = Math.min(most, Math.max(first, outageMs / 4))
+  return between([longest / 4, longest])
 }
+
+const between = ([least, most]: readonly [number, number]): number => Math.round(least + Math.random() * (most - least))
 
 interface Connection {
   welcomed(socket: WebSocket, welcome: Welcome): void
@@ -143,13 +153,14 @@ function connect(
       maxPayload: 64 * 1024 * 1024,
       ...(options.ca ? { ca: options.ca } : {}),
     })
-    let end: End = { how: 'failed', why: 'the connection closed' }
+    let [refused, served] = [false, false]
+    let why: string | null = null
     let versions: Welcome['versions'] | null = null
-    const settle = (how: End['how'], why: string): void => {
-      end = { how: end.how === 'refused' ? 'refused' : how, why }
+    const leave = (reason: string): void => {
+      why = reason
       socket.terminate()
     }
-    const stopLiveness = watch(socket, timing.livenessMs, () => settle('failed', 'the server fell silent'))
+    const stopLiveness = watch(socket, timing.livenessMs, () => leave('the server fell silent'))
     const abort = (): void => {
       socket.close(1000)
       setTimeout(() => socket.terminate(), 1000).unref()
@@ -158,32 +169,33 @@ function connect(
 
     socket.on('open', () => socket.send(encode({ type: 'hello', protocol: PROTOCOL_VERSION, ...options.hello() })))
     socket.on('message', (data) => {
-      if (socket.readyState !== WebSocket.OPEN && end.how !== 'failed') return
+      if (socket.readyState !== WebSocket.OPEN && versions) return
       try {
         const message = decodeFromServer(String(data), versions ?? {})
         if (message.type === 'refused') {
-          end = { how: 'refused', why: message.message }
+          refused = true
+          why = message.message
           connection.refused(message)
         } else if (message.type === 'welcome') {
           versions = message.versions
-          end = { how: 'served', why: 'the connection closed' }
           connection.welcomed(socket, message)
         } else {
           options.events.frame(message)
+          served ||= message.in_sync
           socket.send(encode({ type: 'ack', frame: message.frame }))
         }
       } catch (error) {
-        settle('failed', (error as Error).message)
+        leave((error as Error).message)
       }
     })
     socket.on('error', (error) => {
-      if (end.how === 'failed') end = { how: 'failed', why: error.message || String((error as { code?: string }).code) }
+      why ??= error.message || String((error as { code?: string }).code)
     })
     socket.on('close', (code, reason) => {
       stopLiveness()
       signal.removeEventListener('abort', abort)
       connection.ended(socket)
-      resolve(end.how === 'served' ? { how: 'served', why: String(reason) || `closed with ${code}` } : end)
+      resolve({ refused, served, why: why ?? (String(reason) || `closed with ${code}`) })
     })
   })
 }
