@@ -35,6 +35,7 @@ async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Datap
   const { createOvsDataplane } = await import('#dataplane/ovs/index.ts')
   return createOvsDataplane({
     host: settings.host,
+    hostTag: settings.hostTag ?? settings.host,
     stateDir: settings.stateDir,
     ovsdb: settings.ovsdb,
     integrationBridge: settings.integrationBridge,

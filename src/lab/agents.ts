@@ -30,6 +30,7 @@ export const agentArguments = (lab: Lab, host: string, build: string): string[] 
     '--disable-warning=ExperimentalWarning',
     join(build, 'bin/agent.ts'),
     `--host=${host}`,
+    `--host-tag=${hostNamespace(lab.spec.name, host)}`,
     `--server=${server?.feeds.join(',') ?? ''}`,
     `--credential-file=${credentialFile(lab, host)}`,
     `--ovsdb=unix:${lab.paths.ovsdb(host)}`,
@@ -87,7 +88,6 @@ export const waitForAgent = async (
 /** What an agent keeps on its host beside its own process: a DHCP server a network, each in a namespace. */
 export interface DhcpServer {
   readonly network: string
-  readonly namespace: string
   readonly process: ProcessRef | null
 }
 
@@ -99,8 +99,7 @@ export const dhcpServers = async (paths: LabPaths, host: string): Promise<DhcpSe
     networks.map(async (network) => {
       const ref = refFromPidFile(join(root, network, 'pid'))
       const command = await readFile(`/proc/${ref?.pid}/cmdline`, 'utf8').catch(() => '')
-      const namespace = `dhcp-${host}-${network.replaceAll('-', '').slice(0, 8)}`
-      return { network, namespace, process: command.includes(join(root, network)) ? ref : null }
+      return { network, process: command.includes(join(root, network)) ? ref : null }
     }),
   )
 }

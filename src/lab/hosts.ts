@@ -2,8 +2,8 @@
 import { rm, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dhcpServers } from './agents.ts'
-import { run, tryRun } from './exec.ts'
-import { hostName, type LabPaths, labPaths, namespacePrefix } from './names.ts'
+import { run } from './exec.ts'
+import { belongsTo, hostName, labPaths, namespacePrefix } from './names.ts'
 import { joinUnderlay, ovsProcesses, startOvs, warmNeighbors } from './ovs.ts'
 import { processesIn, type ProcessRef, terminate } from './processes.ts'
 import { hostsOnDisk, type Lab, listVms, readHost } from './state.ts'
@@ -32,18 +32,9 @@ export const restoreOvs = async (lab: Lab, host: string): Promise<void> => {
   await warmNeighbors(lab, host, hostNames(lab))
 }
 
-/** Ends the DHCP servers that agents left behind, and their namespaces. */
-const removeDhcpServers = async (paths: LabPaths, hosts: readonly string[]): Promise<void> => {
-  const servers = (await Promise.all(hosts.map((host) => dhcpServers(paths, host)))).flat()
-  await Promise.all(servers.map(({ process }) => terminate(process, 2_000)))
-  const names = await namespacesNow()
-  const there = servers.filter(({ namespace }) => names.has(namespace))
-  await Promise.all(there.map(({ namespace }) => tryRun(['ip', 'netns', 'del', namespace])))
-}
-
 /**
- * Removes a lab: the recorded processes, every process inside its namespaces, the namespaces, the files; and what its
- * agents left in namespaces of their own. Answers false when there was nothing.
+ * Removes a lab: the recorded processes, every process inside its namespaces, the namespaces, the files, those of DHCP
+ * servers among them. Answers false when there was nothing.
  */
 export const takeDown = async (root: string, name: string): Promise<boolean> => {
   const paths = labPaths(root, name)
@@ -52,8 +43,10 @@ export const takeDown = async (root: string, name: string): Promise<boolean> => 
   const vms = await listVms(paths).catch(() => [])
   const switches = hosts.flatMap((host) => Object.values(ovsProcesses(paths.host(host))) as (ProcessRef | null)[])
   await Promise.all(agents.map((agent) => terminate(agent)))
-  await removeDhcpServers(paths, hosts)
-  const ours = [...(await namespacesNow())].filter((ns) => ns.startsWith(namespacePrefix(name)))
+  // By their folders: one whose namespace lost its name is not found by it.
+  const servers = (await Promise.all(hosts.map((host) => dhcpServers(paths, host)))).flat()
+  await Promise.all(servers.map(({ process }) => terminate(process, 2_000)))
+  const ours = [...(await namespacesNow())].filter((ns) => belongsTo(name, ns))
   const found = ours.length > 0 || hosts.length > 0 || vms.length > 0
   await Promise.all([...switches, ...processesIn(ours)].map((ref) => terminate(ref, 2_000)))
   await Promise.all(ours.map((ns) => run(['ip', 'netns', 'del', ns])))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseOpenrc, type PortFacts, type SubnetFacts } from './api.ts'
-import { hostNamespace, labNameIssue, namespacePrefix, vmNamespace } from './names.ts'
+import { belongsTo, hostNamespace, labNameIssue, namespacePrefix, vmNamespace } from './names.ts'
 import { isAlive, refOf, startDetached, terminate } from './processes.ts'
 import { readJson, writeJson } from './state.ts'
 import { duration, styleFor, table, widthOf } from './text.ts'
@@ -20,7 +20,11 @@ test("no lab's namespaces are mistaken for another's", () => {
   fc.assert(
     fc.property(labName, labName, fc.constantFrom('h1', 'underlay', 'vm-a'), (one, other, thing) => {
       assert.equal(labNameIssue(one), null)
-      if (one !== other) assert.ok(!`${namespacePrefix(one)}${thing}`.startsWith(namespacePrefix(other)))
+      const mine = `${namespacePrefix(one)}${thing}`
+      for (const namespace of [mine, `dhcp-${mine}-01234567`]) {
+        assert.ok(belongsTo(one, namespace))
+        assert.equal(belongsTo(other, namespace), one === other)
+      }
     }),
   )
   assert.equal(hostNamespace('default', 'h1'), 'dl-h1')

@@ -28,6 +28,10 @@ export const underlayNamespace = (lab: string): string => `${namespacePrefix(lab
 export const hostNamespace = (lab: string, host: string): string => `${namespacePrefix(lab)}${host}`
 export const vmNamespace = (lab: string, vm: string): string => `${namespacePrefix(lab)}vm-${vm}`
 
+/** Whether a namespace is the lab's: of the lab itself, or a DHCP server's, which an agent names after its host tag. */
+export const belongsTo = (lab: string, namespace: string): boolean =>
+  namespace.replace(/^dhcp-/, '').startsWith(namespacePrefix(lab))
+
 /** `h1`, `h2`, …: hosts are numbered from 1. */
 export const hostName = (index: number): string => `h${index}`
 export const hostIndex = (host: string): number | null => {

@@ -244,6 +244,11 @@ export const agentFields = {
       defaultText: "the machine's host name",
     },
   ),
+  hostTag: host(
+    optional(text({ name: 'host tag', pattern: /^[A-Za-z0-9_.-]{1,64}$/ })),
+    null,
+    "Stands in names that agents on one machine share, as those of DHCP namespaces; by default the host's name.",
+  ),
   stateDir: host(path(), underHome('agent'), 'Folder for the last known state and stable ids.', {
     flag: 'state',
     defaultText: '~/.local/share/deuteron/agent; as root /var/lib/deuteron/agent',

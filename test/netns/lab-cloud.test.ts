@@ -110,6 +110,8 @@ test('VMs get their leases, ports go from DOWN to ACTIVE', { skip, timeout: 90_0
     '10.0.0.21',
     '10.0.0.13',
   ])
+  const tag = namespacePrefix(NAME).replaceAll('.', '\\.')
+  assert.match(await run(['ip', 'netns', 'list']), new RegExp(`^dhcp-${tag}h1-`, 'm'), "named after the lab's host")
 })
 
 test('one network is one wire, two networks are two, even with the same addresses', {

@@ -33,7 +33,7 @@ export interface OvsOptions {
   readonly tunnelTypes?: readonly ('vxlan' | 'geneve' | 'gre')[]
   /** Physical network → provider bridge, which exists and forwards. */
   readonly bridgeMappings?: Readonly<Record<string, string>>
-  /** Value of the owner's mark on rows of the switch database; by default the host's name. */
+  /** Tells hosts of one machine apart in names they share (DHCP namespaces); by default the host's name. */
   readonly hostTag?: string
   /** How often every flow is read back. */
   readonly readBackMs?: number
@@ -92,11 +92,10 @@ const capabilitiesOf = (config: SwitchConfig): Capabilities => ({
 /** Each step that fails undoes those before it. */
 async function start(options: OvsOptions, config: SwitchConfig, events: DataplaneEvents): Promise<Running> {
   const { host, stateDir, ovsdb, log } = options
-  const owner = options.hostTag ?? host
   const target = options.openflow?.(config.integrationBridge) ?? besideSocket(ovsdb, config.integrationBridge)
   await using undo = new AsyncDisposableStack()
   const database = undo.adopt(
-    await openSwitch({ target: ovsdb, integrationBridge: config.integrationBridge, owner, log }),
+    await openSwitch({ target: ovsdb, integrationBridge: config.integrationBridge, owner: host, log }),
     (it) => it.close(),
   )
   const lock = undo.adopt(await takeLock(ovsdb, log, events.fatal), (it) => it.close())
@@ -105,7 +104,7 @@ async function start(options: OvsOptions, config: SwitchConfig, events: Dataplan
   const dhcp = undo.adopt(
     createDhcpServers({
       stateDir,
-      hostTag: owner.replaceAll(/[^\w.-]/g, '_').slice(0, 64),
+      hostTag: (options.hostTag ?? host).replaceAll(/[^\w.-]/g, '_').slice(0, 64),
       log,
       remake: (device) => engine.remake(device),
     }),
