@@ -85,7 +85,8 @@ async function storeAgent(unit: Unit, { host, configurations, started_at }: Agen
 
 /**
  * Ports whose data plane is proven on `host` turn ACTIVE, those it lost turn DOWN. A report that speaks of an older
- * binding, or of a port bound elsewhere by now, changes nothing. Answers the ids that changed.
+ * binding, or of a port bound elsewhere by now, changes nothing. A proven port's lease is served, so the network's DHCP
+ * port, which stands on every host that has ports, turns ACTIVE with the first. Answers the ids that changed.
  */
 export async function recordPortStatus(
   core: Core,
@@ -101,21 +102,23 @@ export async function recordPortStatus(
   )
   if (pending.length === 0) return []
   return operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
-    const resource = unit.model.resource('port')
     const rows = await unit.tx.query<{ id: string }>(
-      'select id from ports where id = any($1::uuid[]) and binding_host = $2 and status <> $3 order by id for no key update',
+      `select t.id from ports t where t.status <> $3 and t.id in (
+          select p.id from ports p where p.id = any($1::uuid[]) and p.binding_host = $2
+          union all
+          select d.id from ports p join ports d on d.network_id = p.network_id and d.device_owner = 'network:dhcp'
+            where p.id = any($1::uuid[]) and $3 = 'ACTIVE')
+        order by t.id for no key update of t`,
       [pending.map((one) => one.id), host, status],
     )
-    const before = await unit.find(resource, { id: rows.map((one) => one.id) })
-    if (before.length === 0) return []
-    const after = before.map((one) => unit.revised(one, { status }))
-    await unit.write(
-      resource,
-      'update',
-      after,
-      Object.fromEntries(before.map((one): [string, Image] => [String(one['id']), one])),
-      true,
-    )
+    const before = await unit.find(unit.model.resource('port'), { id: rows.map((one) => one.id) })
+    if (before.length > 0) await storeStatus(unit, before, status)
     return before.map((one) => String(one['id']))
   })
+}
+
+async function storeStatus(unit: Unit, before: readonly Image[], status: string): Promise<void> {
+  const byId = Object.fromEntries(before.map((one): [string, Image] => [String(one['id']), one]))
+  const after = before.map((one) => unit.revised(one, { status }))
+  await unit.write(unit.model.resource('port'), 'update', after, byId, true)
 }

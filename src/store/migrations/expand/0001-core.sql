@@ -123,6 +123,7 @@ create table ports (
 create index on ports (project_id);
 create index on ports (device_id) where device_id <> '';
 create index on ports (binding_host) where binding_host <> '';
+create index on ports (network_id) where device_owner = 'network:dhcp';
 create index on ports using gin (security_group_ids);
 
 -- Kept by the trigger below; the foreign key refuses to delete a group that a port is in.
