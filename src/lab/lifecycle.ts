@@ -7,9 +7,9 @@ import { type Api, apiFromOpenrc } from './api.ts'
 import { enrol, heardFrom } from './enrol.ts'
 import { bringUpHosts, hostNames, takeDown } from './hosts.ts'
 import { labPaths } from './names.ts'
-import { datapathIssue, ovsProcesses } from './ovs.ts'
+import { datapathIssue, ovsProcesses, vsctl } from './ovs.ts'
 import { isAlive } from './processes.ts'
-import { unpluggedVms } from './vm.ts'
+import { INTEGRATION_BRIDGE, unpluggedVms } from './vm.ts'
 import { removeServer, serverProcess, startServer } from './server.ts'
 import {
   type Lab,
@@ -100,6 +100,8 @@ const bringUpAgents = async (lab: Lab): Promise<void> => {
       const { agent } = await readHost(lab.paths, host)
       if ((await startAgent(lab, host)).agent?.pid === agent?.pid) return
       await waitForAgent(lab, host, () => heardFrom(api, host, since), 30_000)
+      // An agent reports before it has made its bridge, and whoever plugs without the bridge plugs nothing.
+      await vsctl(lab, host, ['--no-wait', 'wait-until', 'Bridge', INTEGRATION_BRIDGE, 'datapath_id!=[]'])
     }),
   )
 }
