@@ -3,8 +3,9 @@
  *
  * SIGTERM and SIGINT stop it and leave the host as it is: what is in place goes on moving packets.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, createAgent } from '#agent/agent.ts'
 import { readCredentials } from '#agent/credentials.ts'
 import type { Dataplane } from '#dataplane/port.ts'
@@ -31,7 +32,26 @@ function parseVersions(text: string | boolean | undefined): Partial<ReadableVers
 /** `ws://host:port` alone means its `/agent`. */
 const withPath = (server: string): string => server.replace(/^(wss?:\/\/[^/]+)\/?$/, '$1/agent')
 
+/** A switch that starts beside us may take a moment; one that is not there at all is said so. */
+async function requireSwitch(ovsdb: string): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new UserError(
+      'Moving packets with Open vSwitch needs root: run the agent with sudo, or choose --dataplane sim.',
+    )
+  }
+  const socket = /^unix:(.+)$/.exec(ovsdb)?.[1]
+  for (let tries = 0; socket !== undefined && !existsSync(socket); tries++) {
+    if (tries === 20) {
+      throw new UserError(
+        `Open vSwitch is not running here (there is no ${socket}): install and start it (Debian: apt install openvswitch-switch), or name its database with --ovsdb.`,
+      )
+    }
+    await sleep(250)
+  }
+}
+
 async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Dataplane> {
+  await requireSwitch(settings.ovsdb)
   const { createOvsDataplane } = await import('#dataplane/ovs/index.ts')
   return createOvsDataplane({
     host: settings.host,

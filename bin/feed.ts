@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Enrolments } from '#api/enrolments.ts'
+import type { ApiOptions } from '#api/server.ts'
 import { recordAgent, recordPortStatus } from '#core/agents.ts'
 import type { Core } from '#core/operation.ts'
 import { enrol, isHostName, listCredentials, revoke } from '#feed/credentials.ts'
 import { createFeed } from '#feed/feed.ts'
 import type { ListenAt } from '#feed/listener.ts'
+import { readRealizations } from '#feed/read-realizations.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { Registry } from '#kernel/metrics.ts'
 import type { ServerSettings } from '#launch/settings.ts'
@@ -62,7 +64,13 @@ const listenAt = ({
     }),
 })
 
-export const enrolmentsIn = (database: Database): Enrolments => ({
+/** What the API shows of agents and their hosts, as the feed's tables have it. */
+export const hostsIn = (database: Database): Pick<ApiOptions, 'enrolments' | 'readRealizations'> => ({
+  enrolments: enrolmentsIn(database),
+  readRealizations: (filter) => readRealizations(database, filter),
+})
+
+const enrolmentsIn = (database: Database): Enrolments => ({
   isHostName,
   enrol: (host) => enrol(database, host),
   revoke: (host) => revoke(database, host),

@@ -24,7 +24,7 @@ import { createNotifier } from '#store/notify.ts'
 import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
-import { enrolmentsIn, serveFeed } from './feed.ts'
+import { hostsIn, serveFeed } from './feed.ts'
 import { coreSettingsOf } from './parts.ts'
 
 type Role = 'all' | 'api' | 'feed'
@@ -80,12 +80,12 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   if (role !== 'feed') {
     const identity = identityOf(settings, log)
     const { maxBodySize, paginationMaxLimit: maxLimit } = settings
-    const enrolments = enrolmentsIn(database)
+    const hosts = hostsIn(database)
     const app = createApi({
       core,
       identity,
       hint: () => notifier.hint(),
-      enrolments,
+      ...hosts,
       metrics,
       log,
       maxBodySize,

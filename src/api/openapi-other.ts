@@ -169,6 +169,27 @@ function enrolments(): Record<string, Json> {
   }
 }
 
+/** What hosts have really in place; see realizations.ts. */
+function realizations(): Record<string, Json> {
+  const flag: Json = { type: 'boolean' }
+  const at: Json = { type: 'string', format: 'date-time' }
+  const generation: Json = { type: 'integer' }
+  const message: Json = { type: ['string', 'null'] }
+  const one = object({ host: text, kind: text, id: text, generation, state: text, message, repaired: flag, at })
+  const found = answer('The newest report per host and object, newest first.', object({ realizations: listOf(one) }))
+  const query = (name: string, schema: Json): Json => ({ name, in: 'query', schema })
+  return {
+    '/v2.0/realizations': {
+      parameters: [
+        ...['host', 'kind', 'id', 'state'].map((name) => query(name, listOf(text))),
+        query('repaired', flag),
+        query('limit', { type: 'integer', minimum: 1 }),
+      ],
+      ...get('Agents', 'list_realizations', 'List what hosts have really in place', found, 400, 403),
+    },
+  }
+}
+
 function health(): Record<string, Json> {
   const tag = 'Health'
   const well = answer('It is.', object({ status: { const: 'ok' } }))
@@ -185,5 +206,6 @@ export const otherPaths = (kinds: readonly string[], limited: readonly string[])
   ...quotas(limited),
   ...watch(kinds),
   ...enrolments(),
+  ...realizations(),
   ...health(),
 })

@@ -14,6 +14,7 @@ import { type Enrolments, enrolmentRoutes } from './enrolments.ts'
 import { createErrorHandler } from './errors.ts'
 import { openapiRoutes } from './openapi.ts'
 import { quotaRoutes } from './quotas.ts'
+import { type ReadRealizations, realizationRoute } from './realizations.ts'
 import { resourceRoutes } from './resources.ts'
 import { watchRoute } from './watch.ts'
 
@@ -27,6 +28,7 @@ export interface ApiOptions {
   readonly maxBodySize: number
   readonly maxLimit: number
   readonly enrolments: Enrolments
+  readonly readRealizations: ReadRealizations
 }
 
 export function createApi(options: ApiOptions): FastifyInstance {
@@ -63,6 +65,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   quotaRoutes(app, core)
   watchRoute(app, core, { hint: options.hint, log })
   enrolmentRoutes(app, core.policy, options.enrolments)
+  realizationRoute(app, core.policy, options.readRealizations)
   resourceRoutes(app, core, { maxLimit: options.maxLimit })
   refuseTheRest(app)
   return app

@@ -2,7 +2,7 @@
  * The API in this process, on a throw-away database, put together as bin/server.ts does it: for tests that speak HTTP.
  * The database is a copy of a template that is migrated once per cluster, so that a server costs well under a second.
  */
-import { enrolmentsIn } from '../../bin/feed.ts'
+import { hostsIn } from '../../bin/feed.ts'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -99,7 +99,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   const identity = options.identity === 'builtin' ? builtin(stack, url, log) : createNone()
   const app = createApi({
-    enrolments: enrolmentsIn(database),
+    ...hostsIn(database),
     core,
     identity,
     hint: () => notifier.hint(),

@@ -14,7 +14,7 @@ import { createChangeReader } from '#store/change-reader.ts'
 import { migrate } from '#store/migrate.ts'
 import { createNotifier } from '#store/notify.ts'
 import { Client } from 'pg'
-import { enrolmentsIn } from '../../bin/feed.ts'
+import { hostsIn } from '../../bin/feed.ts'
 import { coreOn } from '../lib/core.ts'
 import { direct } from '../lib/direct.ts'
 import { type Injected, withFaults } from '../lib/faults.ts'
@@ -74,7 +74,7 @@ test('PostgreSQL killed and started again under load: 503 meanwhile, then everyt
   const app = createApi({
     core,
     identity: createNone(),
-    enrolments: enrolmentsIn(own.database),
+    ...hostsIn(own.database),
     hint: () => notifier.hint(),
     metrics: createRegistry(),
     log: silentLogger,

@@ -6,7 +6,7 @@ import { createApi } from '#api/server.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
 import { createNotifier } from '#store/notify.ts'
-import { enrolmentsIn } from '../../bin/feed.ts'
+import { hostsIn } from '../../bin/feed.ts'
 import { callerOf, direct, type Direct, workers } from '../lib/direct.ts'
 import { testServer, type TestServer } from '../lib/server.ts'
 import { type SseEvent, subscribe } from '../lib/sse.ts'
@@ -158,7 +158,7 @@ async function shortLived(milliseconds: number) {
   const app = createApi({
     core: { ...server.core, notifier },
     identity,
-    enrolments: enrolmentsIn(server.database),
+    ...hostsIn(server.database),
     hint: () => notifier.hint(),
     metrics: createRegistry(),
     log: silentLogger,
