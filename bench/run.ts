@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- api|lab] [--scale N] [--workers N]`: prints tables of figures; both parts by default, the lab's only as
+ * `npm run bench [-- api|statements|lab] [--scale N] [--workers N]`: prints tables of figures; all parts by default, the lab's only as
  * root. Figures of one run compare with each other; between machines, and between quiet and busy hours of one machine,
  * only their ratios do.
  */
@@ -8,6 +8,7 @@ import { benchApi } from './api.ts'
 import { benchLab } from './lab.ts'
 import type { Measured } from './load.ts'
 import { startServer } from './server.ts'
+import { benchStatements } from './statements.ts'
 import { figures } from './table.ts'
 
 async function api(scale: number, workers: string): Promise<void> {
@@ -34,5 +35,6 @@ const { values, positionals } = parseArgs({
 })
 const [part] = positionals
 if (part === undefined || part === 'api') await api(Number(values.scale), values.workers)
+if (part === undefined || part === 'statements') console.log(`\n${await benchStatements()}\n`)
 if (part === 'lab' || (part === undefined && process.getuid?.() === 0)) await benchLab(console.log)
 else if (part === undefined) console.log('SKIPPED: the lab part needs root')
