@@ -1,6 +1,6 @@
 /** The API's document as one page that needs nothing from elsewhere: contents beside, tables of attributes within. */
 import { pageStyle } from './openapi-style.ts'
-import type { OpenApiDocument } from './openapi.ts'
+import type { OpenApiDocument } from './openapi-schemas.ts'
 import type { Json } from './openapi-schemas.ts'
 
 const escape = (text: string): string =>

@@ -5,6 +5,20 @@ import type { ComposedResource } from '#model/compose.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
+export interface OpenApiDocument {
+  readonly openapi: string
+  readonly info: Json
+  readonly tags: readonly { readonly name: string; readonly description: string }[]
+  readonly security: readonly Json[]
+  readonly paths: Readonly<Record<string, Json>>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Json>>
+    readonly responses: Readonly<Record<string, Json>>
+    readonly parameters: Readonly<Record<string, Json>>
+    readonly securitySchemes: Json
+  }
+}
+
 export const ref = (kind: 'schemas' | 'responses' | 'parameters', name: string): Json => ({
   $ref: `#/components/${kind}/${name}`,
 })

@@ -7,21 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { otherPaths } from './openapi-other.ts'
 import { documentPage } from './openapi-page.ts'
 import { resourcePaths, sharedParameters, words } from './openapi-paths.ts'
-import { errorResponses, type Json, schemasOf } from './openapi-schemas.ts'
-
-export interface OpenApiDocument {
-  readonly openapi: string
-  readonly info: Json
-  readonly tags: readonly { readonly name: string; readonly description: string }[]
-  readonly security: readonly Json[]
-  readonly paths: Readonly<Record<string, Json>>
-  readonly components: {
-    readonly schemas: Readonly<Record<string, Json>>
-    readonly responses: Readonly<Record<string, Json>>
-    readonly parameters: Readonly<Record<string, Json>>
-    readonly securitySchemes: Json
-  }
-}
+import { errorResponses, type Json, schemasOf, type OpenApiDocument } from './openapi-schemas.ts'
 
 const OTHER_TAGS = [
   { name: 'Quotas', description: 'How many objects of each kind a project may have.' },
