@@ -1,10 +1,12 @@
 /** The feed's pure parts: what rows mean on the wire, what a report means for a port, who waits how long. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { silentLogger } from '#kernel/log.ts'
+import type { Database } from '#store/pool.ts'
 import type { Realization } from '#wire/realization.ts'
 import { hostOf, memberObject, type PortRow, portObject, wireProtocol } from './derive.ts'
 import { listen } from './listener.ts'
-import { verdict } from './realizations.ts'
+import { createRealizations, verdict } from './realizations.ts'
 import { createSlots } from './slots.ts'
 import { pauseAfter } from './stream.ts'
 import { wantsOf } from './wants.ts'
@@ -132,4 +134,34 @@ test('credentials do not travel in the clear to other machines', async () => {
   const open = await listen({ host: '0.0.0.0', port: 0, plaintext: true }, () => {})
   assert.ok(open.port)
   await open.close()
+})
+
+test("what cannot be taken from one host is tried again, and holds up nobody else's ports", async () => {
+  const taken: string[] = []
+  let broken = true
+  const realizations = createRealizations({
+    database: { query: async () => (broken ? Promise.reject(new Error('no database')) : []) } as unknown as Database,
+    effects: {
+      portsRealized: async (host: string, ids: readonly string[]) => {
+        if (host === 'h1' && broken) throw new Error('refused')
+        taken.push(`${host} ${ids.join(' ')}`)
+      },
+    } as unknown as Parameters<typeof createRealizations>[0]['effects'],
+    portRow: (id) => ({ ...row, id, binding_host: id.slice(0, 2) }),
+    log: silentLogger,
+  })
+  for (const host of ['h1', 'h2'])
+    realizations.record(host, [
+      { kind: 'port', id: `${host}p`, generation: 4, state: 'done', message: null, repaired: false, at: '' },
+    ])
+  const until = async (what: string): Promise<void> => {
+    for (const end = Date.now() + 5_000; !taken.includes(what); ) {
+      assert.ok(Date.now() < end, `never: ${what}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+  await until('h2 h2p')
+  broken = false
+  await until('h1 h1p')
+  await realizations.close()
 })

@@ -108,25 +108,45 @@ class Writer implements Realizations {
     this.#writing = this.#writing.then(() => this.#write(batch))
   }
 
+  /** What fails comes again with the next batch; what one host says does not wait for another's trouble. */
   async #write(batch: ReadonlyMap<string, Pending>): Promise<void> {
     const all = [...batch.values()]
-    try {
-      await Promise.all([this.#options.database.query(WRITE, columnsOf(all)), this.#judge(all)])
-    } catch (error) {
-      this.#options.log.warn({ err: error, reports: all.length }, 'realizations could not be written; trying again')
-      this.#pending = new Map([...batch, ...this.#pending])
-      this.#schedule(RETRY_MS)
-    }
+    const failed = new Set((await Promise.all([this.#save(all), this.#judge(all)])).flat())
+    if (failed.size === 0) return
+    const again = [...batch].filter(([, one]) => failed.has(one))
+    this.#pending = new Map([...again, ...this.#pending])
+    this.#schedule(RETRY_MS)
   }
 
-  async #judge(batch: readonly Pending[]): Promise<void> {
+  /** Answers what could not be written. */
+  async #save(batch: readonly Pending[]): Promise<readonly Pending[]> {
+    return this.#attempt(batch, () => this.#options.database.query(WRITE, columnsOf(batch)))
+  }
+
+  /** Answers what could not be carried out. */
+  async #judge(batch: readonly Pending[]): Promise<readonly Pending[]> {
     const { effects, portRow } = this.#options
-    const judged = batch.map((one) => ({ ...one, verdict: verdict(one.host, one.report, portRow(one.report.id)) }))
-    for (const group of Map.groupBy(judged, (one) => `${one.verdict} ${one.host}`).values()) {
+    const failed: Pending[] = []
+    const judged = batch.map((one) => ({ one, verdict: verdict(one.host, one.report, portRow(one.report.id)) }))
+    for (const group of Map.groupBy(judged, ({ one, verdict: it }) => `${it} ${one.host}`).values()) {
       const [first] = group
       if (!first?.verdict) continue
-      const ids = group.map(({ report }) => report.id)
-      await effects.portsRealized(first.host, ids, first.verdict === 'up')
+      const { host } = first.one
+      const up = first.verdict === 'up'
+      const ids = group.map(({ one }) => one.report.id)
+      const reports = group.map(({ one }) => one)
+      failed.push(...(await this.#attempt(reports, () => effects.portsRealized(host, ids, up))))
+    }
+    return failed
+  }
+
+  async #attempt(batch: readonly Pending[], act: () => Promise<unknown>): Promise<readonly Pending[]> {
+    try {
+      await act()
+      return []
+    } catch (error) {
+      this.#options.log.warn({ err: error, reports: batch.length }, 'realizations could not be taken; trying again')
+      return batch
     }
   }
 }
