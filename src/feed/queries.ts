@@ -82,8 +82,18 @@ export async function readChassis(
   return new Map(rows.map(({ host, tunnel_ip }) => [host, tunnel_ip]))
 }
 
-/** The transaction horizon now: everything committed so far lies below it. */
-export async function readHorizon(database: Database): Promise<bigint> {
-  const rows = await database.query<{ xmax: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xmax')
-  return BigInt(rows[0]?.xmax ?? 0)
+export interface Horizon {
+  /** Everything committed so far lies below this transaction. */
+  readonly xmax: bigint
+  /** What agents call each era, by its number: the millisecond in which it began. */
+  readonly eras: Readonly<Record<string, string>>
+}
+
+export async function readHorizon(database: Database): Promise<Horizon> {
+  const [row] = await database.query<{ xmax: string; eras: Record<string, string> }>(
+    `select pg_snapshot_xmax(pg_current_snapshot())::text as xmax,
+       (select coalesce(jsonb_object_agg(era, (extract(epoch from began_at) * 1000)::bigint::text), '{}') from eras) as eras`,
+  )
+  if (!row) throw new Error('PostgreSQL gave no snapshot')
+  return { xmax: BigInt(row.xmax), eras: row.eras }
 }

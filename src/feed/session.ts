@@ -152,7 +152,7 @@ export class Session {
     if (this.#ended) return giveBack()
     this.#giveBackSlot = giveBack
     const horizon = await readHorizon(database)
-    await source.waitUntil(horizon)
+    await source.waitUntil(horizon.xmax)
     if (this.#ended) return
     this.#held = true
     await replica.hold(host)
@@ -162,7 +162,8 @@ export class Session {
       versions,
       have,
       replica,
-      floor: positionBefore(eraOf(source.position()), horizon),
+      floor: positionBefore(eraOf(source.position()), horizon.xmax),
+      eras: horizon.eras,
       send: (text) => this.#send(text),
       crowd: this.#context.crowd,
       onAck: ({ drop, inSync }) => this.#onAck(host, drop, inSync),
@@ -186,12 +187,18 @@ export class Session {
     } else if (drop.length > 0) realizations.forget(host, drop).catch(complain)
   }
 
-  /** What is said of objects that the host is not to have (any more) is nobody's concern. */
+  /**
+   * What is said of objects that the host is not to have (any more) is nobody's concern; nor is what is said of a
+   * generation that does not exist: it belongs to a history that a restored backup ended.
+   */
   #report(host: string, report: Report): void {
     const { realizations, replica } = this.#context
     if (!this.#stream) this.#early.push(report)
     else {
-      const wanted = report.realizations.filter(({ kind, id }) => replica.topics.lookup(host, keyOf(kind, id)))
+      const wanted = report.realizations.filter(({ kind, id, generation }) => {
+        const known = replica.topics.lookup(host, keyOf(kind, id))?.object as { generation: number } | undefined
+        return known !== undefined && generation <= known.generation
+      })
       realizations.record(host, wanted)
     }
   }

@@ -7,7 +7,7 @@
  */
 import { encodeFrame } from '#wire/codec.ts'
 import { splitKey, type WireKey } from '#wire/objects.ts'
-import { laterOf } from '#wire/position.ts'
+import { eraOf, inEra, laterOf } from '#wire/position.ts'
 import type { SpokenVersions } from '#wire/versions.ts'
 import type { Replica } from './replica.ts'
 
@@ -18,6 +18,8 @@ export interface StreamOptions {
   readonly have: Readonly<Record<WireKey, string>>
   /** The position that the hello was drained to; the stream starts no earlier. */
   readonly floor: string
+  /** What the agent calls each era. One that began since has no name here: its first change ends the connection. */
+  readonly eras: Readonly<Record<string, string>>
   readonly replica: Pick<Replica, 'topics' | 'position' | 'busy'>
   readonly send: (text: string) => void
   /** How many streams this server feeds. */
@@ -100,13 +102,15 @@ export class Stream {
     const { put, drop } = this.#collect()
     const inSync = this.#dirty.size === 0
     if (put.length === 0 && drop.length === 0 && this.#toldInSync) return
-    const { floor, replica, send } = this.#options
+    const { floor, eras, replica, send } = this.#options
+    const position = laterOf(floor, replica.position)
+    const era = eraOf(position)
     const frame = ++this.#frames
     this.#outstanding = { frame, drop, inSync }
     this.#toldInSync = inSync
     this.#pauseMs = pauseAfter(put.length + drop.length, this.#options.crowd())
     this.#lastFrameAt = Date.now()
-    send(encodeFrame({ frame, put, drop, position: laterOf(floor, replica.position), in_sync: inSync }))
+    send(encodeFrame({ frame, put, drop, position: inEra(eras[era] ?? era, position), in_sync: inSync }))
   }
 
   /** Takes dirty keys until none is left or the frame is full. */

@@ -1,7 +1,7 @@
 /** Positions are ordered inside an era and incomparable across eras. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eraOf, goesBack, isPosition, laterOf, positionBefore } from './position.ts'
+import { eraOf, goesBack, inEra, isPosition, laterOf, positionBefore } from './position.ts'
 
 test('order inside an era is by transaction, then sequence', () => {
   assert.equal(goesBack('1.10.5', '1.9.900'), true)
@@ -18,5 +18,6 @@ test('another era is never back in time, and a higher one is later', () => {
   assert.equal(laterOf('1.10.5', '1.10.6'), '1.10.6')
   assert.equal(laterOf('1.10.6', '1.10.5'), '1.10.6')
   assert.equal(eraOf('12.3.4'), '12')
+  assert.equal(inEra('1790000000000', '12.3.4'), '1790000000000.3.4')
   assert.equal(isPosition('1.2'), false)
 })

@@ -1,7 +1,10 @@
 /**
- * Where a stream stands: `era.xid.seq`, in decimal. Eras count restarts of history (a dump restored into another
- * cluster); inside one era positions are ordered by transaction and sequence. Servers write positions, agents keep
- * them and compare them, nobody else looks inside.
+ * Where a stream stands: `era.xid.seq`, in decimal. An era is a stretch of history on one cluster; a dump restored
+ * elsewhere begins another. Inside one era positions are ordered by transaction and sequence. Servers write positions,
+ * agents keep them and compare them, nobody else looks inside.
+ *
+ * To agents an era is named by the millisecond in which it began, never by its number in the database: one backup
+ * restored twice gives two eras of the same number, and an agent that knew the first would refuse the second.
  */
 
 interface Parts {
@@ -23,6 +26,9 @@ export const isPosition = (text: string): boolean => parse(text) !== null
 export const positionBefore = (era: string | bigint, xid: bigint): string => `${era}.${xid}.0`
 
 export const eraOf = (position: string): string => position.slice(0, position.indexOf('.'))
+
+/** The same place, its era called by another name. */
+export const inEra = (era: string, position: string): string => era + position.slice(position.indexOf('.'))
 
 /** True when `next` lies before `last` in the same era: a stream that says so would take its reader back in time. */
 export const goesBack = (last: string, next: string): boolean => {

@@ -325,6 +325,11 @@ test('realizations are kept, ports turn ACTIVE when proven and DOWN when not', a
   await until('ACTIVE', async () => (await statusOf('p')) === 'ACTIVE')
   const rows = await rig.database.query(`select host, kind, id, generation, state from realizations`)
   assert.deepEqual(rows, [{ host: 'h1', kind: 'port', id: idOf('p'), generation: 1, state: 'done' }])
+  ear.report('pending', idOf('p'), 9)
+  const told = (generation: number): boolean =>
+    ear.frames.some(({ put }) => put.some(([, , object]) => (object as PortObject).generation === generation))
+  await until('what an ACTIVE port is', () => told(2))
+  assert.equal(await statusOf('p'), 'ACTIVE', 'a generation of another history says nothing')
   ear.report('pending', idOf('p'), 2)
   await until('DOWN', async () => (await statusOf('p')) === 'DOWN')
   await rig.edits.port('p', { ...first, host: 'h2' }, first)
