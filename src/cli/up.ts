@@ -38,6 +38,7 @@ Every setting of docs/reference/config.md is taken as a flag, too.`,
     const { settings } = loadSettings('server', args, context.env)
     const account = isRoot() ? accountNamed(settings.user) : currentAccount()
     const folder = prepareDataFolder(settings.dataDir, account)
+    checkFeedSocket(settings, account)
     using _lock = lockDataFolder(folder)
     await endOrphan(folder)
     await checkPort(settings.listenHost, settings.listenPort, '--port')
@@ -160,13 +161,18 @@ const guardedDatabase = async ({ folder, account, context }: Up): Promise<Guarde
   return { url: running.url, stop }
 }
 
-/** Who the server runs as: not root, unless the code or the feed's socket cannot be reached otherwise. */
-const serverAccount = ({ account, settings, context }: Up): Account => {
-  const socketFolder = settings.feedSocket === null ? null : dirname(settings.feedSocket)
-  const works = canRunServer(account, context.root) && (socketFolder === null || mayWrite(account, socketFolder))
-  if (works || !isRoot()) return account
-  const lacking = canRunServer(account, context.root) ? socketFolder : context.root
-  context.out.note(`the server runs as root: user "${account.name}" cannot reach ${lacking}`)
+/** Refuses a socket that the server could not make. */
+const checkFeedSocket = ({ feedSocket }: ServerSettings, account: Account): void => {
+  if (feedSocket === null || mayWrite(account, dirname(feedSocket))) return
+  throw new UserError(
+    `User "${account.name}", under which the server runs, cannot make the socket ${feedSocket}: choose one in the data folder with --feed-socket, or make ${dirname(feedSocket)} writable for that user.`,
+  )
+}
+
+/** Who the server runs as: not root, unless the code cannot be reached otherwise. */
+const serverAccount = ({ account, context }: Up): Account => {
+  if (!isRoot() || canRunServer(account, context.root)) return account
+  context.out.note(`the server runs as root: user "${account.name}" cannot reach ${context.root}`)
   return currentAccount()
 }
 

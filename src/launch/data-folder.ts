@@ -5,7 +5,20 @@
  *   identity.json   users of the built-in identity    server.log    what the server says
  *   openrc, clouds.yaml   how to reach it             up.lock       who runs it
  */
-import { lchownSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type Account, isRoot, mayWrite, reaches, writeAs } from './account.ts'
 import { type PidLock, takePidLock } from './processes.ts'
@@ -13,6 +26,20 @@ import { fileFailure, UserError } from './user-error.ts'
 
 const OURS =
   /^(deuteron\.yaml|identity\.json.*|openrc|clouds\.yaml|postgres(\.log(\.1)?|\.new)?|server\.(log(\.1)?|pid)|up\.lock.*)$/
+
+const IDENTITY = /^identity\.json/
+
+/** A file that a server left which had to run as root: gives it to `account`. Links are left as they are. */
+const handOver = (path: string, { uid, gid }: Account): void => {
+  if (!lstatSync(path).isFile()) return
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const file = fstatSync(descriptor)
+    if (file.isFile() && file.uid === 0 && file.nlink === 1) fchownSync(descriptor, uid, gid)
+  } finally {
+    closeSync(descriptor)
+  }
+}
 
 /** Makes the folder when missing and checks that `account` can use it; answers its real path. */
 export const prepareDataFolder = (path: string, account: Account): string => {
@@ -23,7 +50,7 @@ export const prepareDataFolder = (path: string, account: Account): string => {
     if (made || (isRoot() && statSync(real).uid === 0 && readdirSync(real).every((name) => OURS.test(name)))) {
       lchownSync(real, account.uid, account.gid)
     }
-    readdirSync(real)
+    for (const name of readdirSync(real)) if (isRoot() && IDENTITY.test(name)) handOver(join(real, name), account)
   } catch (error) {
     throw fileFailure(error, 'data folder', path)
   }

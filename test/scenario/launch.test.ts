@@ -151,6 +151,32 @@ test('a folder the system user cannot reach is named', { ...limit, skip: root ? 
   )
 })
 
+test('a socket the system user cannot make is named', { ...limit, skip: root ? false : 'needs root' }, async (t) => {
+  const { run, folder, data } = installation(t, STUB)
+  const hidden = join(folder, 'hidden')
+  mkdirSync(hidden, { mode: 0o700 })
+  const socket = join(hidden, 'feed.sock')
+  const port = String(await freePort())
+  const { code, stderr } = await run(['up', '--port', port, '--data', data, '--feed-socket', socket])
+  assert.equal(code, 1)
+  assert.match(stderr, /^deuteron: User "deuteron", .* cannot make the socket \S+\/feed\.sock: choose one in .*\n$/)
+  assert.equal(existsSync(join(data, 'postgres')), false, 'refused before anything is made')
+})
+
+test("what a server left that ran as root becomes the system user's", {
+  ...limit,
+  skip: root ? false : 'needs root',
+}, async (t) => {
+  const { start, data } = installation(t, STUB)
+  mkdirSync(data)
+  const file = join(data, 'identity.json')
+  writeFileSync(file, '{"initial":{"admin":"drawn"}}', { mode: 0o600 })
+  const up = start(['up', '--port', String(await freePort()), '--data', data])
+  await up.says(/^ready /m)
+  assert.equal(statSync(file).uid, statSync(data).uid)
+  assert.notEqual(statSync(file).uid, 0)
+})
+
 test('a full disk is named', { ...limit, skip: root ? false : 'needs root, to mount a small disk' }, async (t) => {
   const { run, folder } = installation(t, STUB)
   const disk = join(folder, 'disk')
