@@ -278,6 +278,21 @@ s.send(b'\\xff' * 6 + mac + tag + bytes.fromhex('0806000108000604000102000000000
     assert.ok(await vm(1).ping('10.0.0.2'))
   })
 
+  test('a port that is gone leaves no connection in its conntrack zone', async () => {
+    await host.restart({ readBackMs: 300 })
+    await apply(...keys())
+    const zones = async (): Promise<number> => {
+      const lines = (await host.ovs.appctl('dpctl/dump-conntrack')).split('\n')
+      const between = lines.filter((line) => line.startsWith('icmp,') && line.includes('src=10.0.0.1,dst=10.0.0.2'))
+      return new Set(between.map((line) => /zone=(\d+)/.exec(line)?.[1])).size
+    }
+    assert.ok(await eventually(() => vm(1).ping('10.0.0.2')))
+    await pause(700)
+    assert.equal(await zones(), 2, "the sender's and the receiver's, over read-backs")
+    await apply(drop('port', portNumber(1).id))
+    assert.ok(await eventually(async () => (await zones()) === 1))
+  })
+
   test('a second agent is refused', async () => {
     await assert.rejects(host.second(), /another Deuteron agent runs on the Open vSwitch/)
   })
