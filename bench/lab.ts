@@ -49,7 +49,9 @@ async function plug({ switches }: Rig, host: string, ports: readonly Port[]): Pr
       mutate('Bridge', [['name', '==', 'br-int']], ['ports', 'insert', [named(`p${index}`)]]),
     ]
   })
-  await switches.get(host)?.transact(ops)
+  const results = (await switches.get(host)?.transact(ops)) ?? []
+  // A bridge that is not there yet takes no port, and the database forgets what nothing refers to.
+  if (results.at(-1)?.count !== 1) throw new Error(`host ${host} has no integration bridge`)
 }
 
 async function createPorts({ api, network }: Rig, host: string, count: number): Promise<Port[]> {

@@ -43,7 +43,10 @@ const subnet6: SubnetObject = {
 const inside = process.env['OVS_DHCP_NAMESPACE']
 
 // The agent must see the devices of its switch, as on a real host: the test runs itself again in the host's namespace.
-test('DHCP, in a host of its own', { skip: inside ? 'is inside' : (ovsMissing() ?? false) }, async () => {
+if (inside) describe('DHCP', { timeout: 120_000 }, insideHost)
+else test('DHCP, in a host of its own', { skip: ovsMissing() ?? false }, runInside)
+
+async function runInside(): Promise<void> {
   const name = `od${process.pid}`
   await sh(`ip netns add ${name}; ip -n ${name} link set lo up`)
   try {
@@ -58,9 +61,9 @@ test('DHCP, in a host of its own', { skip: inside ? 'is inside' : (ovsMissing() 
   } finally {
     await sh(`ip netns del ${name}`)
   }
-})
+}
 
-describe('DHCP', { skip: inside ? false : 'is outside', timeout: 120_000 }, () => {
+function insideHost(): void {
   const lab = createLab('od')
   const { world, put, drop, keys } = createWorld()
   const id = crypto.randomUUID()
@@ -200,4 +203,4 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', FROM)); s.send
     )
     assert.ok(await eventually(async () => (await lease(vm)).startsWith('10.0.0.1 '), 10_000))
   })
-})
+}
