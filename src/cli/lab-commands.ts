@@ -13,7 +13,7 @@ import { strikeTools } from '#lab/tools.ts'
 import { buildVariant } from '#lab/variant.ts'
 import { deletePortOf, deleteNamespaceOf } from '#lab/vm.ts'
 import { startAgent } from '#lab/agents.ts'
-import type { LabCommand } from './lab.ts'
+import type { LabCommand } from './lab-common.ts'
 import { ensureLabPackages, nameOf, requireLab, usage, wholeNumber } from './lab-common.ts'
 
 const up: LabCommand = async (argv, { stdout, env }) => {

@@ -2,6 +2,13 @@
 import { DEFAULT_LAB, labNameIssue, labRoot } from '#lab/names.ts'
 import { type Lab, listLabs, openLab } from '#lab/state.ts'
 
+export interface LabIo {
+  readonly stdout: NodeJS.WriteStream
+  readonly env: NodeJS.ProcessEnv
+}
+
+export type LabCommand = (argv: string[], io: LabIo) => Promise<number>
+
 /** Wrong usage of a command; `code` makes it exit with 2, as parseArgs's own errors do. */
 export const usage = (message: string): Error => Object.assign(new Error(message), { code: 'ERR_PARSE_ARGS_USAGE' })
 

@@ -6,7 +6,7 @@ import { allPaths, flowTable, lossLines, type ProbeResult, runProbe, summary } f
 import { listVms, type VmState } from '#lab/state.ts'
 import { duration, type Style, styleFor } from '#lab/text.ts'
 import { strikeTools } from '#lab/tools.ts'
-import type { LabCommand } from './lab.ts'
+import type { LabCommand } from './lab-common.ts'
 import { requireLab, usage } from './lab-common.ts'
 
 const EXIT = { lossless: 0, lossy: 1, void: 3 } as const

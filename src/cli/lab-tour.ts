@@ -5,7 +5,7 @@ import { labRoot } from '#lab/names.ts'
 import { openLab } from '#lab/state.ts'
 import { createStage } from '#lab/tour/stage.ts'
 import { clearTour, playTour, STEPS } from '#lab/tour/story.ts'
-import type { LabCommand } from './lab.ts'
+import type { LabCommand } from './lab-common.ts'
 import { ensureLabPackages, nameOf } from './lab-common.ts'
 
 export const tourCommand: LabCommand = async (argv, { stdout, env }) => {

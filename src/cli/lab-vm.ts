@@ -6,7 +6,7 @@ import { listVms, readVm } from '#lab/state.ts'
 import { styleFor, table } from '#lab/text.ts'
 import { addVm } from '#lab/vm-add.ts'
 import { unplugVm } from '#lab/vm.ts'
-import type { LabCommand } from './lab.ts'
+import type { LabCommand } from './lab-common.ts'
 import { requireLab, usage } from './lab-common.ts'
 
 const add: LabCommand = async (argv, { stdout, env }) => {

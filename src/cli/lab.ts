@@ -1,15 +1,9 @@
 /** `deuteron lab …`: the commands of the lab, their flags and what they print. Each answers an exit code. */
+import type { LabCommand, LabIo } from './lab-common.ts'
 import { labCommands } from './lab-commands.ts'
 import { probeCommand } from './lab-probe.ts'
 import { vmCommand } from './lab-vm.ts'
 import { tourCommand } from './lab-tour.ts'
-
-export interface LabIo {
-  readonly stdout: NodeJS.WriteStream
-  readonly env: NodeJS.ProcessEnv
-}
-
-export type LabCommand = (argv: string[], io: LabIo) => Promise<number>
 
 const HELP = `deuteron lab: hosts and VMs as network namespaces on this machine. Needs root.
 
