@@ -118,6 +118,22 @@ function agentsAreCalm({ all }: Agents): void {
   assert.deepEqual(grave, [])
 }
 
+/** How long each host was without a server each time it lost one, in ms, from its agent's log. */
+function outages({ all }: Agents): number[] {
+  const lostAt = new Map<unknown, number>()
+  const found: number[] = []
+  for (const { msg, host, time } of all.flatMap((program) => program.log)) {
+    const at = Date.parse(String(time))
+    const since = lostAt.get(host)
+    if (msg.startsWith('no connection')) lostAt.set(host, since ?? at)
+    else if (msg === 'connected' && since !== undefined) {
+      found.push(at - since)
+      lostAt.delete(host)
+    }
+  }
+  return found
+}
+
 /** Messages that a server has sent to agents since it started. */
 async function messagesOf({ url }: CloudServer): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
@@ -161,6 +177,9 @@ test('two servers, killed in turn under load: nothing lost, agents never go back
   await realizationsAreRight(database)
   await feedIsSilent(servers)
   agentsAreCalm(agents)
+  const longest = Math.max(...outages(agents))
+  t.diagnostic(`${outages(agents).length} moves, the longest ${longest} ms without a server`)
+  assert.ok(longest < 3000, 'the other server is found at once')
   await disksAreRight(database, agents)
 })
 
