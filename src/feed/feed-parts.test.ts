@@ -9,7 +9,8 @@ import { listen } from './listener.ts'
 import { createRealizations, verdict } from './realizations.ts'
 import { createSlots } from './slots.ts'
 import { pauseAfter } from './stream.ts'
-import { wantsOf } from './wants.ts'
+import { Topics } from './topics.ts'
+import { createWants, wantsOf } from './wants.ts'
 
 const row: PortRow = {
   id: 'p',
@@ -164,4 +165,24 @@ test("what cannot be taken from one host is tried again, and holds up nobody els
   broken = false
   await until('h1 h1p')
   await realizations.close()
+})
+
+test('a port that left a network before the network was read is nobody there, though a group still has it', () => {
+  const topics = new Topics()
+  const nothing = { ports: new Map(), networks: new Map(), groups: new Map(), chassis: new Map() }
+  const rule = { direction: 'ingress', ethertype: 'IPv4', protocol: null, remote_group_id: 'b' }
+  const rules = [{ id: 'r', port_range_min: null, port_range_max: null, remote_ip_prefix: null, ...rule }] as const
+  const load = (loaded: object): void => topics.install(topics.takeWants() ?? createWants(), { ...nothing, ...loaded })
+  const seen = { ...row, id: 'near', network_id: 'm', security_group_ids: ['a'] }
+  const gone = { ...row, id: 'gone', binding_host: 'h2', security_group_ids: ['b'] }
+  topics.hold('h1')
+  load({ ports: new Map([['near', seen]]) })
+  load({ groups: new Map([['a', { id: 'a', generation: 1, stateful: true, rules }]]) })
+  load({ ports: new Map([['gone', gone]]) })
+  assert.ok(topics.lookup('h1', 'group_member/b:gone'))
+  topics.want({ ...createWants(), ports: new Set(['p']) })
+  load({ ports: new Map([['p', { ...row, security_group_ids: ['a'] }]]) })
+  load({ ports: new Map([['p', { ...row, security_group_ids: ['a'] }]]) })
+  assert.ok(topics.lookup('h1', 'port/p'))
+  assert.equal(topics.lookup('h1', 'neighbor/gone'), null, 'its deletion will not be heard of in the network')
 })

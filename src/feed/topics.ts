@@ -39,7 +39,6 @@ interface PortEntry {
   readonly members: Map<string, Item<'group_member'>>
 }
 interface HostTopic {
-  /** Sessions of the host that hold it. */
   holders: number
   readonly ports: Map<string, PortEntry>
   networks: ReadonlySet<string>
@@ -50,8 +49,7 @@ interface HostTopic {
 interface NetworkTopic {
   readonly viewers: Set<string>
   readonly bound: Map<string, PortEntry>
-  /** How many of the bound ports each host has. */
-  readonly hosts: Map<string, number>
+  readonly hosts: Map<string, number> // how many of the bound ports each has
   item: Item<'network'> | null
 }
 interface GroupTopic {
@@ -149,8 +147,10 @@ export class Topics {
       case 'network':
         return topic.networks.has(id) ? (this.#networks.get(id)?.item ?? null) : null
       case 'neighbor': {
-        const entry = this.#ports.get(id)
-        return entry && entry.host !== host && topic.networks.has(entry.row.network_id) ? entry.neighbor : null
+        // As the network's own read says: a port known by its group may have left by then.
+        const network = this.#ports.get(id)?.row.network_id ?? ''
+        const entry = topic.networks.has(network) && this.#networks.get(network)?.bound.get(id)
+        return entry && entry.host !== host ? entry.neighbor : null
       }
       case 'chassis': {
         const near = id !== host && [...topic.networks].some((network) => this.#networks.get(network)?.hosts.has(id))
