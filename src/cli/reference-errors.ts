@@ -78,6 +78,7 @@ const WHEN: Readonly<Record<ErrorType, string>> = {
   ExtensionNotFound: 'No extension has this alias.',
   AgentNotFound: 'The agent is not there, or not for this caller.',
   ServiceUnavailable: 'PostgreSQL cannot be reached; `Retry-After` says when to try again.',
+  DatabaseFull: 'PostgreSQL has no room on its disk.',
   HTTPInternalServerError: 'A defect; the server’s log has it under the request’s id.',
 }
 

@@ -225,6 +225,10 @@ export const catalogue = define({
   AgentNotFound: { status: 404, message: 'Agent %(id)s could not be found.' },
   // What is not the client's fault
   ServiceUnavailable: { status: 503, message: 'The database cannot be reached; try again: %(reason)s' },
+  DatabaseFull: {
+    status: 503,
+    message: "The database's disk is full, so nothing was stored; free space and try again: %(reason)s",
+  },
   HTTPInternalServerError: {
     status: 500,
     message: 'Request Failed: internal server error while processing your request.',

@@ -116,5 +116,7 @@ export function isRetryable(error: unknown): boolean {
 /** What a client may know of a failure of the database. */
 export function translated(error: unknown): unknown {
   if (error instanceof ApiError || !isUnavailable(error)) return error
-  return new ApiError('ServiceUnavailable', { reason: (error as Error).message }, { reason: 'database_unreachable' })
+  const { code, message } = error as DatabaseError
+  if (code === '53100') return new ApiError('DatabaseFull', { reason: message }, { reason: 'disk_full' })
+  return new ApiError('ServiceUnavailable', { reason: message }, { reason: 'database_unreachable' })
 }
