@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { otherPaths } from './openapi-other.ts'
 import { documentPage } from './openapi-page.ts'
 import { resourcePaths, sharedParameters, words } from './openapi-paths.ts'
-import { errorResponses, type Json, schemasOf, type OpenApiDocument } from './openapi-schemas.ts'
+import { errorResponses, schemasOf, type OpenApiDocument } from './openapi-schemas.ts'
 
 const OTHER_TAGS = [
   { name: 'Quotas', description: 'How many objects of each kind a project may have.' },

@@ -9,7 +9,7 @@ import type { SortKey } from '#store/condition.ts'
 import type { Image } from '#store/history.ts'
 import { listVisibleIds } from '#store/list.ts'
 import type { ListRequest } from './query.ts'
-import { type ReadCore, visibleTo } from './read.ts'
+import { type ReadCore, visibleTo } from './visible.ts'
 
 /** Those of the images that the caller may see. */
 export async function visiblePast(

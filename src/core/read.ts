@@ -3,19 +3,12 @@ import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import type { ComposedResource } from '#model/compose.ts'
-import type { Policy } from '#policy/policy.ts'
-import type { Expression } from '#store/condition.ts'
 import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
-import type { Database } from '#store/pool.ts'
 import { pageOf, visiblePast } from './past.ts'
 import { present, sightOf } from './present.ts'
 import type { ListRequest } from './query.ts'
-
-export interface ReadCore {
-  readonly database: Database
-  readonly policy: Policy
-}
+import { type ReadCore, visibleTo } from './visible.ts'
 
 export interface ListAnswer {
   /** Each object as JSON text. */
@@ -125,13 +118,6 @@ async function listPast(
   const items = page.map((image) => JSON.stringify(present(core, resource, image, caller, request.fields)))
   return { items, first: idOf(page[0]), last: idOf(page.at(-1)) }
 }
-
-/** What may be seen as a condition over rows: the policy's rule with the caller filled in. */
-export const visibleTo = (
-  { policy }: { readonly policy: Policy },
-  resource: ComposedResource,
-  caller: Caller,
-): Expression => policy.residual(`get_${resource.name}`, caller)
 
 async function jsonOf(
   core: ReadCore,

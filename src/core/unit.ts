@@ -251,11 +251,13 @@ export class Unit {
   }
 
   async defaultSecurityGroup(projectId: string): Promise<string> {
-    const [existing] = await this.find(this.model.resource('security_group'), {
-      project_id: projectId,
-      name: 'default',
-    })
-    if (existing) return String(existing['id'])
+    // Its id alone: reading its rules with every port would cost more than the port's address.
+    const [existing] = await this.#remember(`default group ${projectId}`, () =>
+      this.tx.query<{ id: string }>("select id from security_groups where project_id = $1 and name = 'default'", [
+        projectId,
+      ]),
+    )
+    if (existing) return existing.id
     const values = { name: 'default', description: 'Default security group', project_id: projectId }
     return String((await this.createInternal(securityGroup, values))['id'])
   }

@@ -11,7 +11,7 @@ import { parseCursor } from '#store/cursor.ts'
 import { listVisibleIds } from '#store/list.ts'
 import type { Core } from './operation.ts'
 import { present } from './present.ts'
-import { visibleTo } from './read.ts'
+import { visibleTo } from './visible.ts'
 
 interface Shown {
   readonly op: ChangeRow['op']

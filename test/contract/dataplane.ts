@@ -143,7 +143,7 @@ const whole: Some = { network: [network], security_group: [group], port: [port(P
 /** Registers the tests under `name`; `make` makes a clean host for each. */
 export function dataplaneContract(name: string, make: () => Promise<DataplaneRig>): void {
   const check = (title: string, body: (rig: DataplaneRig) => Promise<void>): void => {
-    test(`${name}: ${title}`, { timeout: 60_000 }, async () => {
+    void test(`${name}: ${title}`, { timeout: 60_000 }, async () => {
       await using rig = await make()
       await body(rig)
     })
