@@ -1,15 +1,14 @@
 /**
  * Lists of a past instant. The change log gives every object as it was; filters, order and pages are applied here, so
- * that they mean what they mean for the present. Today's visibility applies; what is gone is judged as it was.
+ * that they mean what they mean for the present. Today's visibility applies; what is gone is judged as it was last.
  */
 import type { Caller } from '#kernel/caller.ts'
 import { parsePrefix } from '#kernel/ip.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { SortKey } from '#store/condition.ts'
 import type { Image } from '#store/history.ts'
-import { listVisibleIds } from '#store/list.ts'
 import type { ListRequest } from './query.ts'
-import { type ReadCore, visibleTo } from './visible.ts'
+import { type ReadCore, visibleToday } from './visible.ts'
 
 /** Those of the images that the caller may see. */
 export async function visiblePast(
@@ -18,11 +17,13 @@ export async function visiblePast(
   caller: Caller,
   images: readonly Image[],
 ): Promise<Image[]> {
-  const ids = images.map((image) => String(image['id']))
-  const today = await listVisibleIds(core.database, resource, ids, visibleTo(core, resource, caller))
-  const visible = new Map(today.map((one) => [one.id, one.visible]))
-  const allowed = (image: Image): boolean => core.policy.allows(`get_${resource.name}`, caller, image)
-  return images.filter((image) => visible.get(String(image['id'])) ?? allowed(image))
+  const today = await visibleToday(
+    core,
+    resource,
+    caller,
+    images.map((image) => String(image['id'])),
+  )
+  return images.filter((image) => today.get(String(image['id'])))
 }
 
 /** Pure: filtered, ordered, cut to the page. Undefined when the marker is not among the images. */

@@ -8,7 +8,7 @@ import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
 import { pageOf, visiblePast } from './past.ts'
 import { present, sightOf } from './present.ts'
 import type { ListRequest } from './query.ts'
-import { type ReadCore, visibleTo } from './visible.ts'
+import { type ReadCore, visibleTo, visibleToday } from './visible.ts'
 
 export interface ListAnswer {
   /** Each object as JSON text. */
@@ -47,7 +47,8 @@ async function showAsOf(
 ): Promise<string> {
   await requireHistory(core, asOf)
   const image = await objectAsOf(core.database, resource, id, asOf)
-  if (!image || !(await mayLookBack(core, resource, id, caller, image))) throw notFound(resource, id)
+  const today = await visibleToday(core, resource, caller, [id])
+  if (!image || !today.get(id)) throw notFound(resource, id)
   return JSON.stringify(present(core, resource, image, caller, fields))
 }
 
@@ -57,19 +58,6 @@ async function requireHistory({ database }: ReadCore, asOf: string): Promise<voi
   if (begins === undefined || asOf >= begins) return
   const reason = `changes are kept since ${begins}`
   throw new ApiError('BadAsOf', { value: asOf, reason }, { reason: 'before_history', history_begins: begins })
-}
-
-/** Today's visibility applies; what is gone is judged as it was. */
-async function mayLookBack(
-  core: ReadCore,
-  resource: ComposedResource,
-  id: string,
-  caller: Caller,
-  image: Image,
-): Promise<boolean> {
-  if (await isVisible(core.database, resource, id, visibleTo(core, resource, caller))) return true
-  if (await isVisible(core.database, resource, id, true)) return false
-  return core.policy.allows(`get_${resource.name}`, caller, image)
 }
 
 export async function listObjects(

@@ -8,10 +8,9 @@ import type { Logger } from '#kernel/log.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
 import { parseCursor } from '#store/cursor.ts'
-import { listVisibleIds } from '#store/list.ts'
 import type { Core } from './operation.ts'
 import { present } from './present.ts'
-import { visibleTo } from './visible.ts'
+import { visibleToday } from './visible.ts'
 
 interface Shown {
   readonly op: ChangeRow['op']
@@ -92,19 +91,16 @@ async function eventsOf(
   })
 }
 
-/** Today's visibility of the objects that still exist. */
+/** By object, whether the caller may see it today. */
 async function visibleNow(
   core: Core,
   caller: Caller,
   rows: readonly ChangeRow[],
 ): Promise<ReadonlyMap<string, boolean>> {
   const now = new Map<string, boolean>()
-  for (const kind of new Set(rows.map((row) => row.kind))) {
-    const resource = core.model.resource(kind)
-    const rule = visibleTo(core, resource, caller)
-    const ids = [...new Set(rows.filter((row) => row.kind === kind).map((row) => row.id))]
-    if (rule === true) for (const id of ids) now.set(id, true)
-    else for (const { id, visible } of await listVisibleIds(core.database, resource, ids, rule)) now.set(id, visible)
+  for (const [kind, some] of Map.groupBy(rows, (row) => row.kind)) {
+    const ids = [...new Set(some.map((row) => row.id))]
+    for (const [id, visible] of await visibleToday(core, core.model.resource(kind), caller, ids)) now.set(id, visible)
   }
   return now
 }

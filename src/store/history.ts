@@ -46,6 +46,20 @@ export async function listAsOf(database: Database, resource: ComposedResource, a
   ].sort((a, b) => (String(a['id']) < String(b['id']) ? -1 : 1))
 }
 
+/** Deleted objects as they were last, by id; those the log does not know are left out. */
+export async function lastImages(
+  database: Database,
+  resource: ComposedResource,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Image>> {
+  const rows = await database.query<{ id: string; image: Image }>(
+    `select distinct on (id) id, before as image from change
+      where kind = $1 and id = any($2::uuid[]) and op = 'delete' order by id, generation desc`,
+    [resource.name, ids],
+  )
+  return new Map(rows.map((row) => [row.id, row.image]))
+}
+
 /** The instant before which the past is not known any more; null while nothing was ever removed. */
 export async function historyBegins(database: Database): Promise<Date | null> {
   const [row] = await database.query<{ at: Date | null }>('select max(at) as at from change_horizon')
