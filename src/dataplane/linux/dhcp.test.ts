@@ -50,7 +50,7 @@ after(async () => {
   for (const agent of agents) agent.kill('SIGKILL')
   if (skip !== false) return
   const pidFile = join(dir, 'state', 'dhcp', NETWORK, 'pid')
-  if (existsSync(pidFile) && alive(serverPid())) process.kill(serverPid())
+  end(pidFile)
   for (const name of [NAMESPACE, ...[1, 2, 3].map(vm)])
     if (existsSync(`/run/netns/${name}`)) run('ip', 'netns', 'del', name)
   await ovs.stop()
@@ -171,13 +171,22 @@ const askUdhcpc = (n: number): string => {
     return ''
   }
 }
+/** Ends the process that a pid file names, once it does: a file still empty would name our own process group. */
+const end = (pidFile: string): void => {
+  const named = (): number => (existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0)
+  for (let tries = 0; tries < 50 && named() <= 1; tries++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+  }
+  const pid = named()
+  if (pid > 1 && alive(pid)) process.kill(pid)
+}
 const askDhclient = (n: number, version: 4 | 6): string => {
   const file = join(dir, `dhclient-${n}-${version}`)
   const args = [`-${version}`, '-1', '-v', '-sf', '/bin/true', '-lf', file, '-pf', `${file}.pid`, 'eth0']
   try {
     inVm(n, 'dhclient', ...args)
   } finally {
-    if (existsSync(`${file}.pid`)) process.kill(Number(readFileSync(`${file}.pid`, 'utf8')))
+    end(`${file}.pid`)
   }
   return readFileSync(file, 'utf8')
 }
