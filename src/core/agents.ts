@@ -1,5 +1,4 @@
 /** What agents tell the server, as operations of the system: who they are, and which ports really work. */
-import { canonicalJson } from '#kernel/fingerprint.ts'
 import { newId } from '#kernel/ids.ts'
 import type { Caller } from '#kernel/caller.ts'
 import type { Draft } from '#model/define.ts'
@@ -34,21 +33,15 @@ const RELEVANT = ['tunneling_ip', 'tunnel_types', 'bridge_mappings', 'datapath_t
 
 /** Takes a heartbeat. Answers true when it changed what other hosts or binding depend on. */
 export async function recordAgent(core: Core, report: AgentReport): Promise<boolean> {
-  const beats = await core.database.query<{ configurations: Record<string, unknown> }>(
+  // What was reported is stored only where nothing relevant changed: the answer tells the two apart.
+  const [known] = await core.database.query<{ same: boolean }>(
     `update agents a set heartbeat_timestamp = now(), started_at = $2, refused = null,
         configurations = case when ${RELEVANT.map((name) => `a.configurations->'${name}' is not distinct from $3::jsonb->'${name}'`).join(' and ')}
           then $3::jsonb else a.configurations end
-      where a.host = $1 and a.agent_type = '${AGENT_TYPE}' returning a.configurations`,
+      where a.host = $1 and a.agent_type = '${AGENT_TYPE}' returning a.configurations = $3::jsonb as same`,
     [report.host, report.started_at, JSON.stringify(report.configurations)],
   )
-  const [known] = beats
-  const same =
-    known &&
-    RELEVANT.every(
-      (name) =>
-        canonicalJson(known.configurations[name] ?? null) === canonicalJson(report.configurations[name] ?? null),
-    )
-  if (same) return false
+  if (known?.same) return false
   await operateInternally(core, SYSTEM, `agent ${report.host}`, (unit) => storeAgent(unit, report))
   return true
 }
