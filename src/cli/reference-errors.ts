@@ -15,7 +15,6 @@ const WHEN: Readonly<Record<ErrorType, string>> = {
   BadAsOf: '`as_of` is no RFC 3339 instant, or lies outside what the change log covers.',
   RevisionNumberConstraintFailed: 'The object has another revision than `If-Match` says.',
   IdempotencyKeyReused: 'The key was used with another method, path or body.',
-  IdempotencyKeyInFlight: 'The first request with this key has not ended.',
   Unauthorized: 'The token is missing, malformed, expired or revoked. The body has the form of Keystone’s middleware.',
   PolicyNotAuthorized: 'A rule of the policy forbids it to this caller.',
   AdminRequired: 'Only an administrator may do this.',

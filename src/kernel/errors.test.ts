@@ -15,7 +15,6 @@ const types = Object.keys(catalogue) as ErrorType[]
 const WAITING: readonly ErrorType[] = [
   'FilterIDForIPInvalid',
   'HTTPNotImplemented',
-  'IdempotencyKeyInFlight',
   'AdminRequired',
   'QuotaMissingTenant',
   'QuotaResourceUnknown',

@@ -36,10 +36,6 @@ export const catalogue = define({
     status: 422,
     message: "Idempotency-Key '%(key)s' was already used with another request.",
   },
-  IdempotencyKeyInFlight: {
-    status: 409,
-    message: "A request with Idempotency-Key '%(key)s' is still being carried out.",
-  },
   // Who asks
   Unauthorized: { status: 401, message: 'The request you have made requires authentication.' },
   PolicyNotAuthorized: { status: 403, message: '(rule:%(action)s) is disallowed by policy' },
