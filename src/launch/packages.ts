@@ -30,7 +30,7 @@ export const PACKAGES = {
   /** What `deuteron agent --dataplane ovs` calls. */
   agent: ['openvswitch-switch', 'iproute2', 'dnsmasq-base', 'nftables', 'conntrack'],
   /** Everything `deuteron test all` runs. */
-  test: [...LAB, 'util-linux', 'mount'],
+  test: [...LAB, 'util-linux', 'mount', 'keystone'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type PackageSet = keyof typeof PACKAGES
