@@ -1,90 +1,11 @@
 /** The text of docs/reference/errors.md: the catalogue, and when each error is answered. */
+import type { ErrorSpec } from '#kernel/errors/spec.ts'
 import { catalogue, type ErrorType } from '#kernel/errors.ts'
-
-/** One sentence each; the compiler asks for all of them. */
-const WHEN: Readonly<Record<ErrorType, string>> = {
-  HTTPBadRequest: 'A body, attribute, parameter or header is wrong; `detail.reason` and `detail.issues` say more.',
-  InvalidInput: 'Values are well formed but do not fit together or do not fit what is there.',
-  MalformedRequestBody: 'The body is not JSON, or not said to be.',
-  FilterIDForIPInvalid: 'A filter on addresses names an id that is none.',
-  TenantIdProjectIdFilterConflict: '`tenant_id` and `project_id` are both filters and differ.',
-  RequestBodyTooLarge: 'The body is longer than the setting `max_body_size`.',
-  HTTPNotFound: 'No such path.',
-  HTTPMethodNotAllowed: 'The path exists, with other methods.',
-  HTTPNotImplemented: 'The server has no such function.',
-  BadAsOf: '`as_of` is no RFC 3339 instant, or lies outside what the change log covers.',
-  RevisionNumberConstraintFailed: 'The object has another revision than `If-Match` says.',
-  IdempotencyKeyReused: 'The key was used with another method, path or body.',
-  Unauthorized: 'The token is missing, malformed, expired or revoked. The body has the form of Keystone’s middleware.',
-  PolicyNotAuthorized: 'A rule of the policy forbids it to this caller.',
-  AdminRequired: 'Only an administrator may do this.',
-  OverQuota: 'The project would have more objects than its limit; `detail` has the limit and what is used.',
-  QuotaMissingTenant: 'A quota request without a project.',
-  QuotaResourceUnknown: 'A quota for a kind of object that is not limited.',
-  NetworkNotFound: 'The network is not there, or not for this caller.',
-  NetworkInUse: 'Ports other than the service’s own are on the network; `detail.ports` has all of them.',
-  InvalidSharedSetting: 'Others use the network that shall no longer be shared.',
-  NoNetworkAvailable: 'Every segment id of the types in question is taken.',
-  VlanIdInUse: 'Another network has this VLAN.',
-  TunnelIdInUse: 'Another network has this tunnel id.',
-  FlatNetworkInUse: 'Another network has this physical network untagged.',
-  NetworkMTUSubnetConflict: 'The MTU is below what IPv6 needs.',
-  SubnetNotFound: 'The subnet is not there, or not for this caller.',
-  SubnetInUse: 'Ports other than the service’s own hold addresses of the subnet; `detail.ports` has them.',
-  InvalidCIDR: 'The prefix is none.',
-  OverlappingAllocationPools: 'Two allocation pools have addresses in common.',
-  OutOfBoundsAllocationPool: 'An allocation pool leaves the subnet.',
-  InvalidAllocationPool: 'An allocation pool ends before it begins, or is of the other IP version.',
-  GatewayConflictWithAllocationPools: 'The gateway lies in an allocation pool.',
-  GatewayIpInUse: 'A router’s port holds the gateway that shall change.',
-  DNSNameServersExhausted: 'More name servers than the setting `max_dns_nameservers`.',
-  HostRoutesExhausted: 'More routes than the setting `max_subnet_host_routes`.',
-  PortNotFound: 'The port is not there, or not for this caller.',
-  PortInUse: 'Another device has the port.',
-  PortBound: 'The MAC of a port that a compute host uses shall change.',
-  MacAddressInUse: 'Another port of the network has this MAC.',
-  MacAddressGenerationFailure: 'No free MAC was found.',
-  IpAddressInUse: 'Another port of the network has this address.',
-  IpAddressAlreadyAllocated: 'Another port has the address that was asked for.',
-  IpAddressGenerationFailure: 'Every address of the subnets in question is taken.',
-  InvalidIpForNetwork: 'No subnet of the network has the address.',
-  InvalidIpForSubnet: 'The address is not one of the subnet’s hosts.',
-  AllocationOnAutoAddressSubnet: 'Addresses of this subnet follow from MACs and cannot be chosen.',
-  AddressPairAndPortSecurityRequired: 'Address pairs on a port without port security.',
-  PortSecurityPortHasSecurityGroup: 'Port security shall end while the port is in groups.',
-  PortSecurityAndIPRequiredForSecurityGroups: 'Groups are asked for on a port without port security.',
-  AllowedAddressPairsMissingIP: 'An address pair without an address.',
-  DuplicateAddressPairInRequest: 'The same address pair twice.',
-  AllowedAddressPairExhausted: 'More address pairs than the setting `max_allowed_address_pair`.',
-  DeviceIDNotOwnedByTenant: 'The device belongs to another project.',
-  SecurityGroupNotFound: 'The group is not there, or not for this caller.',
-  SecurityGroupInUse: 'Ports are in the group.',
-  SecurityGroupCannotUpdateDefault: 'The default group shall have another name.',
-  SecurityGroupCannotRemoveDefault: 'The default group shall go.',
-  SecurityGroupDefaultAlreadyExists: 'A group named `default` shall be created.',
-  SecurityGroupRuleNotFound: 'The rule is not there, or not for this caller.',
-  SecurityGroupRuleExists: 'The group has the same rule, perhaps under another name of its protocol.',
-  SecurityGroupInvalidPortRange: 'A range upside down, or with one end only.',
-  SecurityGroupInvalidPortValue: 'A port that is no number from 0 to 65535.',
-  SecurityGroupInvalidIcmpValue: 'An ICMP type or code above 255.',
-  SecurityGroupMissingIcmpType: 'An ICMP code without a type.',
-  SecurityGroupInvalidProtocol: 'A protocol that is neither a known name nor 0 to 255.',
-  SecurityGroupProtocolRequiredWithPorts: 'Ports without a protocol.',
-  SecurityGroupInvalidProtocolForPort: 'Ports of a protocol that has none.',
-  SecurityGroupRemoteGroupAndRemoteIpPrefix: 'A remote group and a remote prefix in one rule.',
-  SecurityGroupRuleParameterConflict: 'The prefix is of another IP version than the rule.',
-  SecurityGroupEthertypeConflictWithProtocol: 'A protocol of IPv6 in a rule for IPv4.',
-  ExtensionNotFound: 'No extension has this alias.',
-  AgentNotFound: 'The agent is not there, or not for this caller.',
-  ServiceUnavailable: 'PostgreSQL cannot be reached; `Retry-After` says when to try again.',
-  DatabaseFull: 'PostgreSQL has no room on its disk.',
-  HTTPInternalServerError: 'A defect; the server’s log has it under the request’s id.',
-}
 
 const cell = (text: string): string => text.replaceAll('|', '\\|')
 
 export const errorsReference = (): string => {
-  const all = Object.entries(catalogue) as [ErrorType, { status: number; message: string }][]
+  const all = Object.entries(catalogue) as [ErrorType, ErrorSpec][]
   const statuses = [...new Set(all.map(([, { status }]) => status))].sort((a, b) => a - b)
   return [
     '# Errors',
@@ -102,7 +23,7 @@ export const errorsReference = (): string => {
       '|---|---|---|',
       ...all
         .filter(([, one]) => one.status === status)
-        .map(([type, { message }]) => `| \`${type}\` | ${cell(message)} | ${cell(WHEN[type])} |`),
+        .map(([type, { message, when }]) => `| \`${type}\` | ${cell(message)} | ${cell(when)} |`),
       '',
     ]),
   ].join('\n')

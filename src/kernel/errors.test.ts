@@ -7,7 +7,7 @@ import { ApiError, catalogue, type ErrorType } from './errors.ts'
 
 const SOURCE = join(import.meta.dirname, '..')
 const files = globSync('**/*.ts', { cwd: SOURCE })
-  .filter((path) => !path.endsWith('.test.ts') && path !== 'kernel/errors.ts' && path !== 'cli/reference-errors.ts')
+  .filter((path) => !path.endsWith('.test.ts') && !path.startsWith('kernel/errors'))
   .map((path) => ({ path, text: readFileSync(join(SOURCE, path), 'utf8') }))
 const types = Object.keys(catalogue) as ErrorType[]
 

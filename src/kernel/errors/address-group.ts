@@ -1,0 +1,4 @@
+/** Errors of address groups. */
+import { define } from './spec.ts'
+
+export const addressGroupErrors = define({})

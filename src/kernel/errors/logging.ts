@@ -1,0 +1,4 @@
+/** Errors of packet logging. */
+import { define } from './spec.ts'
+
+export const loggingErrors = define({})

@@ -1,0 +1,20 @@
+/** Errors of quotas. */
+import { define } from './spec.ts'
+
+export const quotaErrors = define({
+  OverQuota: {
+    status: 409,
+    message: 'Quota exceeded for resources: %(overs)s.',
+    when: 'The project would have more objects than its limit; `detail` has the limit and what is used.',
+  },
+  QuotaMissingTenant: {
+    status: 400,
+    message: 'Tenant-id was missing from quota request.',
+    when: 'A quota request without a project.',
+  },
+  QuotaResourceUnknown: {
+    status: 400,
+    message: 'Unknown quota resources %(unknown)s.',
+    when: 'A quota for a kind of object that is not limited.',
+  },
+})

@@ -1,0 +1,52 @@
+/** Errors of subnets. */
+import { define } from './spec.ts'
+
+export const subnetErrors = define({
+  SubnetNotFound: {
+    status: 404,
+    message: 'Subnet %(subnet_id)s could not be found.',
+    when: 'The subnet is not there, or not for this caller.',
+  },
+  SubnetInUse: {
+    status: 409,
+    message: 'Unable to complete operation on subnet %(subnet_id)s: %(reason)s',
+    when: 'Ports other than the service’s own hold addresses of the subnet; `detail.ports` has them.',
+  },
+  InvalidCIDR: { status: 400, message: 'Invalid CIDR %(input)s given as IP prefix.', when: 'The prefix is none.' },
+  OverlappingAllocationPools: {
+    status: 409,
+    message: 'Found overlapping allocation pools: %(pool_1)s %(pool_2)s for subnet %(subnet_cidr)s.',
+    when: 'Two allocation pools have addresses in common.',
+  },
+  OutOfBoundsAllocationPool: {
+    status: 400,
+    message: 'The allocation pool %(pool)s spans beyond the subnet cidr %(subnet_cidr)s.',
+    when: 'An allocation pool leaves the subnet.',
+  },
+  InvalidAllocationPool: {
+    status: 400,
+    message: 'The allocation pool %(pool)s is not valid.',
+    when: 'An allocation pool ends before it begins, or is of the other IP version.',
+  },
+  GatewayConflictWithAllocationPools: {
+    status: 409,
+    message: 'Gateway ip %(ip_address)s conflicts with allocation pool %(pool)s.',
+    when: 'The gateway lies in an allocation pool.',
+  },
+  GatewayIpInUse: {
+    status: 409,
+    message: 'Current gateway ip %(ip_address)s already in use by port %(port_id)s. Unable to update.',
+    when: 'A router’s port holds the gateway that shall change.',
+  },
+  DNSNameServersExhausted: {
+    status: 400,
+    message:
+      'Unable to complete operation for %(subnet_id)s. The number of DNS nameservers exceeds the limit %(quota)s.',
+    when: 'More name servers than the setting `max_dns_nameservers`.',
+  },
+  HostRoutesExhausted: {
+    status: 400,
+    message: 'Unable to complete operation for %(subnet_id)s. The number of host routes exceeds the limit %(quota)s.',
+    when: 'More routes than the setting `max_subnet_host_routes`.',
+  },
+})

@@ -1,0 +1,4 @@
+/** Errors of tags. */
+import { define } from './spec.ts'
+
+export const tagErrors = define({})

@@ -1,0 +1,4 @@
+/** Errors of auto-allocated topologies. */
+import { define } from './spec.ts'
+
+export const topologyErrors = define({})
