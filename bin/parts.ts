@@ -1,6 +1,12 @@
-/** What composition roots and tests build alike: the core's settings from the server's. */
+/** What composition roots and tests build alike: the core's settings and the identity, from the server's settings. */
 import type { CoreSettings } from '#core/unit.ts'
 import { mechanismDrivers, typeDrivers } from '#drivers/index.ts'
+import { createBuiltin } from '#identity/builtin.ts'
+import type { Identity } from '#identity/identity.ts'
+import type { Credential } from '#identity/keystone/own-token.ts'
+import { createKeystone, type KeystoneOptions } from '#identity/keystone.ts'
+import { createNone } from '#identity/none.ts'
+import type { Logger } from '#kernel/log.ts'
 import type { ServerSettings } from '#launch/settings.ts'
 
 export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
@@ -25,3 +31,41 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
   baseMac: settings.baseMac,
   idempotencyRetention: settings.idempotencyRetention,
 })
+
+export function identityOf(settings: ServerSettings, log: Logger): Identity {
+  const { identity, identityFile, dataDir, publicUrl } = settings
+  if (identity === 'none') return createNone()
+  if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
+  return createKeystone({ ...keystoneOptionsOf(settings), log: log.child({ component: 'identity' }) })
+}
+
+/** The settings were found complete when they were loaded. */
+const keystoneOptionsOf = (settings: ServerSettings): Omit<KeystoneOptions, 'log'> => ({
+  authUrl: settings.keystoneAuthUrl ?? '',
+  authenticateUri: settings.keystoneWwwAuthenticateUri,
+  credential: keystoneCredentialOf(settings),
+  cafile: settings.keystoneCafile,
+  insecure: settings.keystoneInsecure,
+  timeout: settings.keystoneHttpTimeout,
+  retries: settings.keystoneHttpRequestMaxRetries,
+  tokenCacheTime: settings.keystoneTokenCacheTime,
+  serviceTokenRoles: settings.keystoneServiceTokenRoles,
+  serviceTokenRolesRequired: settings.keystoneServiceTokenRolesRequired,
+  serviceType: settings.keystoneServiceType,
+})
+
+const keystoneCredentialOf = (settings: ServerSettings): Credential =>
+  settings.keystoneApplicationCredentialId !== null
+    ? {
+        kind: 'application credential',
+        id: settings.keystoneApplicationCredentialId,
+        secret: settings.keystoneApplicationCredentialSecret ?? '',
+      }
+    : {
+        kind: 'password',
+        username: settings.keystoneUsername ?? '',
+        password: settings.keystonePassword ?? '',
+        userDomainName: settings.keystoneUserDomainName,
+        projectName: settings.keystoneProjectName,
+        projectDomainName: settings.keystoneProjectDomainName,
+      }

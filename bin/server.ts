@@ -7,9 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createApi } from '#api/server.ts'
 import { assembleCore } from '#core/assemble.ts'
 import { extensions } from '#extensions/index.ts'
-import { createBuiltin } from '#identity/builtin.ts'
-import type { Identity } from '#identity/identity.ts'
-import { createNone } from '#identity/none.ts'
 import { createLogger, type Logger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
 import { loadSettings, type ServerSettings } from '#launch/settings.ts'
@@ -25,7 +22,7 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
-import { coreSettingsOf } from './parts.ts'
+import { coreSettingsOf, identityOf } from './parts.ts'
 
 type Role = 'all' | 'api' | 'feed'
 /** How the primary tells a worker its role; not a setting. */
@@ -36,12 +33,6 @@ interface Setup {
   readonly url: string
   readonly log: Logger
   readonly stack: AsyncDisposableStack
-}
-
-function identityOf({ identity, identityFile, dataDir, publicUrl }: ServerSettings, log: Logger): Identity {
-  if (identity === 'none') return createNone()
-  if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
-  throw new UserError('--identity keystone is not available in this version: use builtin or none.')
 }
 
 async function prepareDatabase({ url, log }: Setup): Promise<void> {

@@ -30,15 +30,18 @@ function fromFramework(error: FastifyError, request: FastifyRequest): ApiError |
   }
 }
 
+/** `authenticateUri`: where clients get a token; by default /identity of the host they called. */
 export const createErrorHandler =
-  (log: Logger) =>
+  (log: Logger, authenticateUri?: string) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     const known = error instanceof ApiError ? error : fromFramework(error, request)
     if (!known)
       log.error({ err: error, method: request.method, url: request.url, request_id: request.id }, 'a request failed')
     const shown = known ?? new ApiError('HTTPInternalServerError')
-    if (shown.status === 401)
-      void reply.header('www-authenticate', `Keystone uri="${request.protocol}://${request.host}/identity"`)
+    if (shown.status === 401) {
+      const uri = authenticateUri ?? `${request.protocol}://${request.host}/identity`
+      void reply.header('www-authenticate', `Keystone uri="${uri}"`)
+    }
     if (shown.status === 503) void reply.header('retry-after', '1')
     void reply.code(shown.status).type('application/json').send(errorBody(shown))
   }

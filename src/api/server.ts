@@ -40,7 +40,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
     forceCloseConnections: true,
     exposeHeadRoutes: false,
   })
-  app.setErrorHandler(createErrorHandler(log))
+  const routes = routesOf(app)
+  app.setErrorHandler(createErrorHandler(log, identity.authenticateUri))
   app.decorateRequest('caller')
   acceptJson(app)
   const timing = duration(options.metrics, 'http_request', 'Time to answer an API request', [
@@ -50,7 +51,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   ])
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-openstack-request-id', request.id)
-    if (request.url.startsWith('/v2.0')) request.caller = await identity.authenticate(request.headers)
+    const { method, url: path, headers } = request
+    if (path.startsWith('/v2.0')) request.caller = await identity.authenticate(headers, { method, path })
   })
   app.addHook('onResponse', async (request, reply) => {
     timing.observe(
@@ -67,7 +69,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   enrolmentRoutes(app, core.policy, options.enrolments)
   realizationRoute(app, core.policy, options.readRealizations)
   resourceRoutes(app, core, { maxLimit: options.maxLimit })
-  refuseTheRest(app)
+  refuseTheRest(app, routes)
   return app
 }
 
@@ -115,21 +117,29 @@ function identityRoutes(app: FastifyInstance, { routes }: Identity): void {
   }
 }
 
-/** A path that exists under another verb is 405, one that does not is 404. */
-function refuseTheRest(app: FastifyInstance): void {
-  const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
+/** A path that exists under another verb is 405, one that does not is 404. `routes`: url patterns by method. */
+function refuseTheRest(app: FastifyInstance, routes: readonly Route[]): void {
+  const patterns = routes.map(({ method, url }) => ({
+    method,
+    pattern: new RegExp(`^${url.replaceAll(/[.*]/g, '\\$&').replaceAll(/:\w+/g, '[^/]+')}$`),
+  }))
   app.setNotFoundHandler((request) => {
     const [url = '/'] = request.url.split('?')
-    const elsewhere = methods.some(
-      (method) => method !== request.method && app.findRoute({ method, url: patternOf(app, method, url) }) !== null,
-    )
+    const elsewhere = patterns.some(({ method, pattern }) => method !== request.method && pattern.test(url))
     throw elsewhere ? new ApiError('HTTPMethodNotAllowed', { method: request.method }) : new ApiError('HTTPNotFound')
   })
 }
 
-/** The pattern that would serve `url`: the path itself, or with its last or middle part as a parameter. */
-function patternOf(app: FastifyInstance, method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string): string {
-  const parts = url.split('/')
-  const candidates = [url, [...parts.slice(0, -1), ':id'].join('/'), [...parts.slice(0, -1), ':project'].join('/')]
-  return candidates.find((candidate) => app.findRoute({ method, url: candidate }) !== null) ?? url
+interface Route {
+  readonly method: string
+  readonly url: string
+}
+
+/** What is registered from now on. */
+function routesOf(app: FastifyInstance): readonly Route[] {
+  const routes: Route[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.push({ method: one, url })
+  })
+  return routes
 }

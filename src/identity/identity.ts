@@ -9,11 +9,22 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 
 export interface Identity {
   /**
-   * The caller behind a request's X-Auth-Token (and X-Service-Token).
-   * @throws ApiError 'Unauthorized' when a token is missing, malformed, expired, revoked or of someone disabled
+   * The caller behind a request's X-Auth-Token (and X-Service-Token). Without `target`, a token that allows some requests
+   * only allows none.
+   * @throws ApiError 'Unauthorized' when a token is missing, malformed, expired, revoked, of someone disabled, or not for
+   * this request; 'IdentityUnavailable' when nobody can tell
    */
-  authenticate(headers: Headers): Promise<Caller>
+  authenticate(headers: Headers, target?: RequestTarget): Promise<Caller>
+  /** Where clients get a token, told to those without; by default /identity of this server. */
+  readonly authenticateUri?: string
   readonly routes?: IdentityRoutes
+}
+
+/** What a request asks for. */
+export interface RequestTarget {
+  readonly method: string
+  /** As in the request line; a query does not matter. */
+  readonly path: string
 }
 
 export interface IdentityRoutes {

@@ -80,8 +80,10 @@ test('all problems are reported at once, each with its source', (t) => {
   assert.match(said, /there is no key workerz \(did you mean workers\?\)/)
 })
 
+/** Settings of a server without a file. */
+const none = (argv: string[]): unknown => loadSettings('server', ['--data', '/nonexistent', ...argv], {})
+
 test('the built-in identity is not shown to other machines by accident', () => {
-  const none = (argv: string[]): unknown => loadSettings('server', ['--data', '/nonexistent', ...argv], {})
   assert.match(
     refusal(() => none(['--listen-host', '0.0.0.0'])),
     /--insecure-listen if you mean it/,
@@ -91,11 +93,30 @@ test('the built-in identity is not shown to other machines by accident', () => {
     /identity none is for this machine/,
   )
   none(['--listen-host', '0.0.0.0', '--insecure-listen'])
-  none(['--listen-host', '0.0.0.0', '--identity', 'keystone'])
+  none(['--listen-host', '0.0.0.0', ...KEYSTONE])
   assert.match(
-    refusal(() => none(['--feed-host', '10.0.0.1', '--identity', 'keystone'])),
+    refusal(() => none(['--feed-host', '10.0.0.1', ...KEYSTONE])),
     /feed_tls_certificate/,
   )
+})
+
+const AUTH_URL = ['--identity', 'keystone', '--keystone-auth-url', 'https://keystone.example:5000']
+const KEYSTONE = [...AUTH_URL, '--keystone-username', 'neutron', '--keystone-password', 'p']
+
+test('Keystone has an address, and this server one way of saying who it is', () => {
+  const refused = (args: string[], expected: RegExp) =>
+    assert.match(
+      refusal(() => none(args)),
+      expected,
+    )
+  refused(['--identity', 'keystone'], /needs keystone_auth_url/)
+  refused(AUTH_URL, /needs keystone_username and keystone_password, or keystone_application_credential_id/)
+  refused([...AUTH_URL, '--keystone-username', 'neutron'], /keystone_username and keystone_password need each other/)
+  refused([...AUTH_URL, '--keystone-application-credential-secret', 's'], /_id and .*_secret need each other/)
+  const byCredential = ['--keystone-application-credential-id', 'i', '--keystone-application-credential-secret', 's']
+  refused([...KEYSTONE, ...byCredential], /not both/)
+  none([...AUTH_URL, ...byCredential])
+  none(['--keystone-username', 'of no use without identity keystone'])
 })
 
 test('an agent speaks to other machines by TLS only', () => {

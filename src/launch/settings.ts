@@ -233,6 +233,26 @@ const clashes = (program: Program, values: Record<string, unknown>): string[] =>
   if (one.heartbeatInterval * 2 > one.agentDownTime) {
     problems.push('heartbeat_interval must be at most half of agent_down_time')
   }
+  if (one.identity === 'keystone') problems.push(...keystoneClashes(one))
+  return problems
+}
+
+/** Keystone has an address, and this server one way of saying who it is. */
+const keystoneClashes = (one: ServerSettings): string[] => {
+  const problems: string[] = []
+  if (one.keystoneAuthUrl === null) problems.push('identity keystone needs keystone_auth_url')
+  const { keystoneUsername: user, keystonePassword: password } = one
+  const { keystoneApplicationCredentialId: id, keystoneApplicationCredentialSecret: secret } = one
+  const given = (first: unknown, second: unknown): number => Number(first !== null) + Number(second !== null)
+  if (given(user, password) === 1) problems.push('keystone_username and keystone_password need each other')
+  if (given(id, secret) === 1)
+    problems.push('keystone_application_credential_id and keystone_application_credential_secret need each other')
+  if (given(user, password) + given(id, secret) === 0)
+    problems.push(
+      'identity keystone needs keystone_username and keystone_password, or keystone_application_credential_id and keystone_application_credential_secret',
+    )
+  if (given(user, password) > 0 && given(id, secret) > 0)
+    problems.push('give either keystone_username or keystone_application_credential_id, not both')
   return problems
 }
 
@@ -263,6 +283,7 @@ const PATHS = [
   'tlsCa',
   'feedTlsCertificate',
   'feedTlsKey',
+  'keystoneCafile',
 ]
 
 const absolutePaths = (values: Record<string, unknown>): Record<string, unknown> => {

@@ -60,6 +60,11 @@ export const requestErrors = define({
     message: 'The request you have made requires authentication.',
     when: 'The token is missing, malformed, expired or revoked. The body has the form of Keystone’s middleware.',
   },
+  IdentityUnavailable: {
+    status: 503,
+    message: 'Keystone cannot validate the token; try again: %(reason)s',
+    when: 'Keystone is down, too slow or does not trust this server; `Retry-After` says when to try again.',
+  },
   PolicyNotAuthorized: {
     status: 403,
     message: '(rule:%(action)s) is disallowed by policy',
