@@ -17,6 +17,8 @@ export interface Explanation {
   readonly rule: string
   readonly text: string
   readonly because: Reason
+  /** The line around the rule, which must hold as well; null where there is none. */
+  readonly within: Reason | null
 }
 
 /** Every part is shown, also those that evaluation would have skipped. */

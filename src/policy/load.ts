@@ -8,6 +8,11 @@ import { canonical, CREDENTIALS, literalText } from './values.ts'
 
 export interface Rule {
   readonly name: string
+  /** What the defaults or the file say. */
+  readonly text: Check
+  /** The line that its default draws; null where there is none. */
+  readonly within: Check | null
+  /** What decides: both. */
   readonly check: Check
   readonly source: 'default' | 'file'
   /** Null for a rule that only the file knows. */
@@ -36,8 +41,8 @@ export class PolicyError extends Error {
 }
 
 /**
- * An override replaces its default whole. A default that is not overridden allows what its former text allowed too,
- * unless `newDefaultsOnly`.
+ * An override replaces its default's texts, not the line around them (`within`); under a former name it counts as one
+ * under the present. A default that is not overridden allows what its former text allowed too, unless `newDefaultsOnly`.
  * @throws PolicyError
  */
 export function loadRules(
@@ -56,23 +61,57 @@ export function loadRules(
       return null
     }
   }
+  const add = (name: string, texts: readonly RuleText[], source: Rule['source'], known: RuleDefault | null): void => {
+    const checks = texts.flatMap((text) => read(name, text) ?? [])
+    const within = known?.within === undefined ? null : read(name, known.within)
+    const [first] = checks
+    if (!first) return
+    const text: Check = checks.length === 1 ? first : { kind: 'any', of: checks }
+    rules.set(name, {
+      name,
+      text,
+      within,
+      check: within ? { kind: 'all', of: [text, within] } : text,
+      source,
+      default: known,
+    })
+  }
   for (const known of defaults) {
     if (Object.hasOwn(overrides, known.name)) continue
     if (rules.has(known.name)) problems.push({ rule: known.name, column: null, problem: 'the default is given twice' })
     const texts = newDefaultsOnly || known.formerly === undefined ? [known.check] : [known.check, known.formerly]
-    const checks = texts.flatMap((text) => read(known.name, text) ?? [])
-    const check: Check = checks.length === 1 && checks[0] ? checks[0] : { kind: 'any', of: checks }
-    rules.set(known.name, { name: known.name, check, source: 'default', default: known })
+    add(known.name, texts, 'default', known)
   }
-  for (const [name, text] of Object.entries(overrides)) {
-    const check = read(name, text)
-    const known = defaults.find((one) => one.name === name) ?? null
-    if (check) rules.set(name, { name, check, source: 'file', default: known })
-  }
+  for (const [name, text] of Object.entries(overrides))
+    add(name, [text], 'file', defaults.find((one) => one.name === name) ?? null)
   const unread = new Set(problems.map(({ rule }) => rule))
   problems.push(...[...rules.values()].flatMap((rule) => impossible(rule, rules, unread)), ...cycles(rules))
   if (problems.length > 0) throw new PolicyError(problems)
   return rules
+}
+
+/** The same overrides under present names; a rule that is overridden under both follows its present one. */
+export function presentNames(
+  defaults: readonly RuleDefault[],
+  overrides: Readonly<Record<string, RuleText>>,
+): { readonly overrides: Readonly<Record<string, RuleText>>; readonly renamed: readonly Renamed[] } {
+  const known = new Set(defaults.map(({ name }) => name))
+  const renamed = defaults.flatMap(({ name, formerNames = [] }) =>
+    formerNames
+      .filter((formerly) => !known.has(formerly) && Object.hasOwn(overrides, formerly))
+      .map((formerly): Renamed => ({ formerly, name })),
+  )
+  if (renamed.length === 0) return { overrides, renamed }
+  const present = new Map(renamed.map(({ formerly, name }) => [formerly, name]))
+  // Former names first, so that a present one has the last word.
+  const entries = Object.entries(overrides).sort(([a], [b]) => Number(present.has(b)) - Number(present.has(a)))
+  return { overrides: Object.fromEntries(entries.map(([name, text]) => [present.get(name) ?? name, text])), renamed }
+}
+
+/** A rule that a policy file calls by the name of an earlier release. */
+export interface Renamed {
+  readonly formerly: string
+  readonly name: string
 }
 
 /** References to rules and credentials that do not exist. */

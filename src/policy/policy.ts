@@ -12,7 +12,7 @@ import { defaultRules } from './defaults/index.ts'
 import type { Operation, RuleDefault } from './defaults/rule.ts'
 import { type Explanation, type Reason, reason } from './explain.ts'
 import type { Overrides } from './file.ts'
-import { loadRules, type Rule, references } from './load.ts'
+import { loadRules, presentNames, type Renamed, type Rule, references } from './load.ts'
 import { type Residual, reduce } from './residual.ts'
 import { credentialsOf, type Facts, type Scope, scopeOf, type Target } from './values.ts'
 
@@ -29,7 +29,10 @@ export interface PolicyOptions {
 
 export interface EffectiveRule {
   readonly name: string
+  /** As a policy file would write it. */
   readonly text: string
+  /** What must hold besides; no file changes it. */
+  readonly within: string | null
   readonly source: 'default' | 'file'
   readonly description: string
   readonly operations: readonly Operation[]
@@ -51,6 +54,8 @@ export interface Policy {
   effective(): readonly EffectiveRule[]
   /** Rules of the file that have no default and that nothing refers to: most likely typing errors. */
   unused(): readonly string[]
+  /** Rules that the file calls by a former name. */
+  renamed(): readonly Renamed[]
   /** Does `context_is_admin` hold? The caller's own credentials are the target. */
   isAdmin(caller: Caller): boolean
 }
@@ -60,7 +65,8 @@ type Foreclosed = 'admin' | 'scope' | null
 
 /** @throws PolicyError with all problems of the overrides together */
 export function createPolicy(options: PolicyOptions): Policy {
-  const { enforceNewDefaults, enforceScope, overrides = {}, defaults = defaultRules } = options
+  const { enforceNewDefaults, enforceScope, defaults = defaultRules } = options
+  const { overrides, renamed } = presentNames(defaults, options.overrides ?? {})
   const rules = loadRules(defaults, overrides, enforceNewDefaults)
   const engine = createEngine(rules)
   const viewOf = createViews(engine)
@@ -99,32 +105,32 @@ export function createPolicy(options: PolicyOptions): Policy {
       const used = new Set([...rules.values()].flatMap((rule) => references(rule.check)))
       return [...rules.values()].filter((rule) => !rule.default && !used.has(rule.name)).map((rule) => rule.name)
     },
+    renamed: () => renamed,
     isAdmin: (caller) => viewOf(caller).isAdmin,
   }
 }
 
 function explain(engine: Engine, rule: Rule, early: Foreclosed, { facts, scope }: View, target: Target): Explanation {
-  const why = (of: Rule, on: Target): Reason =>
-    reason(of.check, facts, on, {
-      check: engine.check,
-      compile: (check) => compile(check, engine),
-    })
+  const why = (check: Check, on: Target): Reason =>
+    reason(check, facts, on, { check: engine.check, compile: (part) => compile(part, engine) })
   if (early === 'admin') {
-    const admin = engine.find('context_is_admin')
-    return { allowed: true, rule: admin.name, text: print(admin.check), because: why(admin, facts) }
+    const { name, check } = engine.find('context_is_admin')
+    return { allowed: true, rule: name, text: print(check), because: why(check, facts), within: null }
   }
-  const text = print(rule.check)
+  const text = print(rule.text)
   if (early === 'scope') {
     const say = `the scope of the token (${scope}) is one of: ${rule.default?.scopes?.join(', ')}`
-    return { allowed: false, rule: rule.name, text, because: { text: say, holds: false, of: [] } }
+    return { allowed: false, rule: rule.name, text, because: { text: say, holds: false, of: [] }, within: null }
   }
-  const because = why(rule, target)
-  return { allowed: because.holds, rule: rule.name, text, because }
+  const because = why(rule.text, target)
+  const within = rule.within && why(rule.within, target)
+  return { allowed: because.holds && within?.holds !== false, rule: rule.name, text, because, within }
 }
 
-const effectiveRule = ({ name, check, source, default: known }: Rule): EffectiveRule => ({
+const effectiveRule = ({ name, text, source, default: known }: Rule): EffectiveRule => ({
   name,
-  text: print(check),
+  text: print(text),
+  within: known?.within ?? null,
   source,
   description: known?.description ?? '',
   operations: known?.operations ?? [],

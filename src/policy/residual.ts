@@ -117,7 +117,7 @@ export const not = (part: Residual): Residual => {
   return part.op === 'not' ? part.of : { op: 'not', of: part }
 }
 
-/** Flattens, drops what changes nothing and what is said twice. */
+/** Flattens; drops what changes nothing, what is said twice, and what another part says more strictly. */
 function join(op: 'and' | 'or', parts: readonly Residual[]): Residual {
   const neutral = op === 'and'
   const distinct = new Map<string, Residual>()
@@ -125,9 +125,19 @@ function join(op: 'and' | 'or', parts: readonly Residual[]): Residual {
     if (part === !neutral) return !neutral
     if (part !== neutral) distinct.set(JSON.stringify(part), part)
   }
-  const of = [...distinct.values()]
+  const of = absorb(distinct, neutral ? 'or' : 'and')
   if (of.length === 0) return neutral
   return of.length === 1 && of[0] !== undefined ? of[0] : { op, of }
+}
+
+/** `a and (a or b)` is `a`; `a or (a and b)` is `a`. `dual`: the operator inside. Parts by their JSON, all different. */
+function absorb(parts: ReadonlyMap<string, Residual>, dual: 'and' | 'or'): Residual[] {
+  const members = (key: string, part: Residual): readonly string[] =>
+    typeof part === 'object' && part.op === dual ? part.of.map((one) => JSON.stringify(one)) : [key]
+  const all = [...parts].map(([key, part]) => ({ part, of: new Set(members(key, part)) }))
+  const absorbed = (one: ReadonlySet<string>, at: number): boolean =>
+    all.some(({ of }, i) => i !== at && [...of].every((key) => one.has(key)) && (of.size < one.size || i < at))
+  return all.filter(({ of }, at) => !absorbed(of, at)).map(({ part }) => part)
 }
 
 /** What the expression says of one target; the yardstick for anyone who translates residuals. */

@@ -18,6 +18,11 @@ export const base: readonly RuleDefault[] = [
   ),
   helper('network_owner', 'tenant_id:%(network:tenant_id)s', 'Owner of the network the object is on.'),
   helper('admin_only', 'rule:context_is_admin', 'Administrator and nobody else.'),
+  helper(
+    'sees_every_project',
+    'rule:context_is_admin or rule:context_is_advsvc',
+    'The caller may look beyond its own project; whatever other rules say, nobody else sees what is not shared.',
+  ),
   helper('regular_user', '', 'Anyone with a valid token.'),
   helper('shared', 'field:networks:shared=True', "The network is shared with the caller's project."),
   helper('default', 'rule:admin_or_owner', 'What holds where no rule of its own exists.'),

@@ -1,5 +1,16 @@
 /** Who may do what with networks, and with which of their attributes. */
-import { ADMIN, ADMIN_OR_MEMBER, ADMIN_OR_READER, action, crud, helper, READER, type RuleDefault } from './rule.ts'
+import {
+  ADMIN,
+  ADMIN_OR_MEMBER,
+  ADMIN_OR_READER,
+  action,
+  confine,
+  crud,
+  helper,
+  OWN,
+  READER,
+  type RuleDefault,
+} from './rule.ts'
 
 const { create, get, update, remove } = crud('/networks')
 const PROVIDER = ['provider:network_type', 'provider:physical_network', 'provider:segmentation_id']
@@ -17,12 +28,15 @@ export const network: readonly RuleDefault[] = [
     ADMIN_OR_MEMBER,
     'rule:regular_user',
   ),
-  action(
-    'get_network',
-    get,
-    'See a network.',
-    `${ADMIN} or ${READER} or rule:shared or rule:external or rule:context_is_advsvc`,
-    'rule:admin_or_owner or rule:shared or rule:external or rule:context_is_advsvc',
+  confine(
+    action(
+      'get_network',
+      get,
+      'See a network.',
+      `${ADMIN} or ${READER} or rule:shared or rule:external or rule:context_is_advsvc`,
+      'rule:admin_or_owner or rule:shared or rule:external or rule:context_is_advsvc',
+    ),
+    `${OWN} or rule:shared or rule:external`,
   ),
   action('get_network:router:external', get, 'See router:external.', ADMIN_OR_READER, 'rule:regular_user'),
   ...['segments', ...PROVIDER].map((attribute) =>

@@ -1,5 +1,5 @@
 /** Who may do what with ports. What could deceive neighbours (addresses, owners) belongs to the network's owner. */
-import { ADMIN, ADMIN_OR_MEMBER, action, crud, helper, MEMBER, READER, type RuleDefault } from './rule.ts'
+import { ADMIN, ADMIN_OR_MEMBER, action, confine, crud, helper, MEMBER, OWN, READER, type RuleDefault } from './rule.ts'
 
 const { create, get, update, remove } = crud('/ports')
 
@@ -57,12 +57,15 @@ const onCreate: readonly RuleDefault[] = [
 ]
 
 const onGet: readonly RuleDefault[] = [
-  action(
-    'get_port',
-    get,
-    'See a port.',
-    `${ADMIN} or rule:context_is_advsvc or ${READER}`,
-    'rule:context_is_advsvc or rule:admin_owner_or_network_owner',
+  confine(
+    action(
+      'get_port',
+      get,
+      'See a port.',
+      `${ADMIN} or rule:context_is_advsvc or ${READER}`,
+      'rule:context_is_advsvc or rule:admin_owner_or_network_owner',
+    ),
+    `${OWN} or rule:network_owner`,
   ),
   ...['binding:vif_type', 'binding:vif_details', 'binding:host_id', 'binding:profile', 'resource_request'].map(
     (attribute) => action(`get_port:${attribute}`, get, `See ${attribute} of a port.`, ADMIN),

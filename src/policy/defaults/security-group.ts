@@ -4,7 +4,17 @@
  * Neutron's Zed left the administrator out of the present texts, so that switching the former ones off locked admins
  * out; later releases put `rule:admin_only` in, and so do these.
  */
-import { ADMIN_OR_MEMBER, ADMIN_OR_READER, action, crud, helper, type RuleDefault } from './rule.ts'
+import {
+  ADMIN_OR_MEMBER,
+  ADMIN_OR_READER,
+  ANYONE,
+  action,
+  confine,
+  crud,
+  helper,
+  OWN,
+  type RuleDefault,
+} from './rule.ts'
 
 const group = crud('/security-groups')
 const rule = crud('/security-group-rules')
@@ -27,22 +37,28 @@ export const securityGroup: readonly RuleDefault[] = [
     "The security group is shared with the caller's project.",
   ),
   action('create_security_group', group.create, 'Create a security group.', ADMIN_OR_MEMBER, FORMERLY),
-  action(
-    'get_security_group',
-    group.get,
-    'See a security group.',
-    `${ADMIN_OR_READER} or rule:shared_security_group`,
-    'rule:regular_user',
+  confine(
+    action(
+      'get_security_group',
+      group.get,
+      'See a security group.',
+      `${ADMIN_OR_READER} or rule:shared_security_group`,
+      ANYONE,
+    ),
+    `${OWN} or rule:shared_security_group`,
   ),
   action('update_security_group', group.update, 'Change a security group.', ADMIN_OR_MEMBER, FORMERLY),
   action('delete_security_group', group.remove, 'Delete a security group.', ADMIN_OR_MEMBER, FORMERLY),
   action('create_security_group_rule', rule.create, 'Create a rule in a security group.', ADMIN_OR_MEMBER, FORMERLY),
-  action(
-    'get_security_group_rule',
-    rule.get,
-    'See a rule of a security group.',
-    `${ADMIN_OR_READER} or rule:sg_owner`,
-    'rule:admin_owner_or_sg_owner',
+  confine(
+    action(
+      'get_security_group_rule',
+      rule.get,
+      'See a rule of a security group.',
+      `${ADMIN_OR_READER} or rule:sg_owner`,
+      'rule:admin_owner_or_sg_owner',
+    ),
+    `${OWN} or rule:sg_owner`,
   ),
   action('delete_security_group_rule', rule.remove, 'Delete a rule of a security group.', ADMIN_OR_MEMBER, FORMERLY),
 ]
