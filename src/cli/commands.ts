@@ -40,6 +40,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'write the generated pages of docs/reference',
     load: async () => (await import('./reference.ts')).referenceCommand,
   },
+  conformance: {
+    summary: 'run the tests of OpenStack Networking against this server',
+    load: async () => (await import('./conformance.ts')).conformanceCommand,
+  },
   test: { summary: 'run every test this machine can run', load: async () => (await import('./test.ts')).testCommand },
 }
 

@@ -24,11 +24,24 @@ const LAB = [
   'python3-openstackclient',
 ]
 
+/** A Keystone and the API tests of OpenStack Networking. */
+const CONFORMANCE = [
+  'keystone',
+  'uwsgi-core',
+  'uwsgi-plugin-python3',
+  'tempest',
+  'neutron-tempest-plugin',
+  'python3-stestr',
+  'util-linux',
+]
+
 /** Package sets by what needs them. */
 export const PACKAGES = {
   lab: LAB,
   /** What `deuteron agent --dataplane ovs` calls. */
   agent: ['openvswitch-switch', 'iproute2', 'dnsmasq-base', 'nftables', 'conntrack'],
+  /** What `deuteron conformance` runs. */
+  conformance: CONFORMANCE,
   /** Everything `deuteron test all` runs. */
   test: [...LAB, 'util-linux', 'mount', 'keystone'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
