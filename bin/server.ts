@@ -12,8 +12,8 @@ import { createRegistry } from '#kernel/metrics.ts'
 import { loadSettings, type ServerSettings } from '#launch/settings.ts'
 import { UserError } from '#launch/user-error.ts'
 import { compose } from '#model/compose.ts'
-import { readPolicyFile } from '#policy/file.ts'
-import { createPolicy } from '#policy/policy.ts'
+import { livePolicy } from '#policy/live.ts'
+import { PolicyError } from '#policy/load.ts'
 import { coreResources } from '#resources/index.ts'
 import { forgetKeys } from '#store/idempotency.ts'
 import { migrate } from '#store/migrate.ts'
@@ -52,12 +52,9 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   stack.defer(() => database.close())
   const notifier = createNotifier(url, log)
   stack.defer(() => notifier.close())
-  const policy = createPolicy({
-    overrides: settings.policyFile ? readPolicyFile(settings.policyFile) : {},
-    enforceNewDefaults: settings.enforceNewDefaults,
-    enforceScope: settings.enforceScope,
-  })
-  for (const rule of policy.unused()) log.warn({ rule }, 'the policy file has a rule that nothing uses')
+  const { policyFile, policyDir, enforceNewDefaults, enforceScope } = settings
+  const sources = { file: policyFile, dir: policyDir }
+  const { policy } = stack.use(livePolicy({ sources, enforceNewDefaults, enforceScope, log }))
   const model = compose(coreResources, extensions)
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   if (role !== 'api') {
@@ -143,7 +140,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (error instanceof UserError) console.error(`deuteron server: ${error.message}`)
+  if (error instanceof UserError || error instanceof PolicyError) console.error(`deuteron server: ${error.message}`)
   else createLogger('deuteron-server').fatal({ err: error }, 'the server cannot run')
   process.exit(1)
 })

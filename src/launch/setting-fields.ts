@@ -148,6 +148,11 @@ export const serverFields = {
     'Users, projects and passwords of `builtin`; by default identity.json in the data folder.',
   ),
   policyFile: identity(optional(path()), null, 'YAML file of oslo.policy rules that replace the defaults.'),
+  policyDir: identity(
+    optional(path()),
+    null,
+    'Folder of further policy files (`*.yaml`, `*.json`), read after `policy_file` in order of name: the last one holds.',
+  ),
   enforceNewDefaults: identity(
     flag(),
     true,

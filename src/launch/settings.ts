@@ -279,6 +279,7 @@ const PATHS = [
   'stateDir',
   'identityFile',
   'policyFile',
+  'policyDir',
   'credentialFile',
   'tlsCa',
   'feedTlsCertificate',

@@ -252,10 +252,11 @@ test('a rule without a name of its own falls to the default rule', () => {
 
 test('a policy file is YAML; what is not a rule is refused by name', () => {
   const text = '# mine\n"get_network": "rule:admin_only"\n"old": [["role:admin"], ["rule:owner", "role:x"]]\n'
-  const overrides = parsePolicyFile(text, 'policy.yaml')
+  const { overrides, places } = parsePolicyFile(text, 'policy.yaml')
   const policy = createPolicy({ overrides, enforceNewDefaults: true, enforceScope: false })
   assert.equal(policy.allows('get_network', member, { project_id: 'p' }), false)
-  assert.deepEqual(parsePolicyFile('', 'policy.yaml'), {})
+  assert.deepEqual(places.get('old'), { path: 'policy.yaml', line: 3 })
+  assert.deepEqual(parsePolicyFile('', 'policy.yaml').overrides, {})
   assert.throws(() => parsePolicyFile('a: 5\nb: {c: d}', 'policy.yaml'), /'a' is neither[\s\S]*'b' is neither/)
   assert.throws(() => parsePolicyFile('- a', 'policy.yaml'), /maps rule names/)
   assert.throws(() => parsePolicyFile('a: [', 'policy.yaml'), PolicyError)
