@@ -15,11 +15,12 @@ const shown = ({ alias, name, description, updated }: Extension) => ({ alias, na
 
 export function discoveryRoutes(app: FastifyInstance, model: Model): void {
   for (const path of ['/', '/versions']) app.get(path, async (request) => ({ versions: [version(request)] }))
-  const resources = [...model.resources.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const exposed = [...model.resources.values()].filter(({ operations, parent }) => operations.length > 0 && !parent)
+  const resources = exposed.sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const path of ['/v2.0', '/v2.0/']) {
     app.get(path, async (request) => ({
-      resources: resources.map(({ name, plural, path: at }) => ({
-        name,
+      resources: resources.map(({ singular, plural, path: at }) => ({
+        name: singular,
         collection: plural,
         links: [{ rel: 'self', href: `${baseUrl(request)}/v2.0/${at}` }],
       })),

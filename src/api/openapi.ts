@@ -17,7 +17,7 @@ const OTHER_TAGS = [
 ]
 
 export function openApiDocument(model: Model): OpenApiDocument {
-  const resources = [...model.resources.values()]
+  const resources = [...model.resources.values()].filter(({ operations }) => operations.length > 0)
   const limited = resources.flatMap(({ quota }) => quota ?? [])
   return {
     openapi: '3.1.1',

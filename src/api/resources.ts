@@ -1,60 +1,71 @@
 /** The routes of the model's resources: list, show, create, update, delete, each made from its definition. */
 import { Readable } from 'node:stream'
-import { type Core, createObjects, deleteObject, updateObject } from '#core/operation.ts'
+import { type Core, createObjects, deleteObject, runAction, updateObject } from '#core/operation.ts'
 import { parseAsOf, parseFields, parseListRequest } from '#core/query.ts'
-import { listObjects, showObject } from '#core/read.ts'
+import { listObjects, type Place, showObject } from '#core/read.ts'
 import { ApiError } from '#kernel/errors.ts'
-import { isUuid } from '#kernel/ids.ts'
-import type { ComposedResource } from '#model/compose.ts'
+import type { ComposedResource, Model } from '#model/compose.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { pageLinks } from './links.ts'
 import { paramsOf, writeRequest } from './request.ts'
 
-interface IdParams {
-  readonly id: string
+type Params = Readonly<Record<string, string>>
+type ParamsRequest = FastifyRequest<{ Params: Params }>
+
+/** Path of a resource's collection; of one that is part of another, below its parent's object. */
+export function collectionPath(model: Model, { path, parent }: ComposedResource): string {
+  return parent ? `${collectionPath(model, model.resource(parent.resource))}/:parent_id/${path}` : `/v2.0/${path}`
 }
+
+const placeOf = ({ params }: ParamsRequest): Place => ({ id: params['id'] ?? '', parentId: params['parent_id'] })
 
 export function resourceRoutes(app: FastifyInstance, core: Core, { maxLimit }: { readonly maxLimit: number }): void {
   for (const resource of core.model.resources.values()) {
-    const path = `/v2.0/${resource.path}`
+    const path = collectionPath(core.model, resource)
     const can = (operation: ComposedResource['operations'][number]): boolean => resource.operations.includes(operation)
-    if (can('list')) app.get(path, (request, reply) => list(core, resource, maxLimit, request, reply))
+    actionRoutes(app, core, resource, path)
+    if (can('list'))
+      app.get<{ Params: Params }>(path, (request, reply) => list(core, resource, maxLimit, request, reply))
     if (can('show'))
-      app.get<{ Params: IdParams }>(`${path}/:id`, (request, reply) => show(core, resource, request, reply))
+      app.get<{ Params: Params }>(`${path}/:id`, (request, reply) => show(core, resource, request, reply))
     if (can('create'))
-      app.post(path, async (request, reply) =>
-        answer(reply, await createObjects(core, resource, request.body, writeRequest(request))),
-      )
-    if (can('update')) {
-      app.put<{ Params: IdParams }>(`${path}/:id`, async (request, reply) =>
+      app.post<{ Params: Params }>(path, async (request, reply) =>
         answer(
           reply,
-          await updateObject(
-            core,
-            resource,
-            requireId(resource, request.params.id),
-            request.body,
-            writeRequest(request),
-          ),
+          await createObjects(core, resource, request.body, writeRequest(request), request.params['parent_id']),
         ),
       )
-    }
-    if (can('delete')) {
-      app.delete<{ Params: IdParams }>(`${path}/:id`, async (request, reply) => {
-        if (request.body !== undefined && request.body !== null)
-          throw new ApiError('HTTPBadRequest', { reason: 'Unexpected body in a DELETE request' })
-        return answer(
-          reply,
-          await deleteObject(core, resource, requireId(resource, request.params.id), writeRequest(request)),
-        )
+    if (can('update'))
+      app.put<{ Params: Params }>(`${path}/:id`, async (request, reply) =>
+        answer(reply, await updateObject(core, resource, placeOf(request), request.body, writeRequest(request))),
+      )
+    if (can('delete'))
+      app.delete<{ Params: Params }>(`${path}/:id`, async (request, reply) => {
+        refuseBody(request)
+        return answer(reply, await deleteObject(core, resource, placeOf(request), writeRequest(request)))
       })
-    }
   }
 }
 
-function requireId(resource: ComposedResource, id: string): string {
-  if (isUuid(id)) return id
-  throw new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+function actionRoutes(app: FastifyInstance, core: Core, resource: ComposedResource, path: string): void {
+  for (const action of resource.actions) {
+    const member = action.on !== 'collection'
+    app.route<{ Params: Params }>({
+      method: action.method,
+      url: member ? `${path}/:id/${action.path}` : `${path}/${action.path}`,
+      handler: async (request, reply) => {
+        if (action.method === 'DELETE') refuseBody(request)
+        const { id: _id, parent_id: _parent, ...params } = request.params
+        const call = { place: member ? placeOf(request) : null, params, query: paramsOf(request), body: request.body }
+        return answer(reply, await runAction(core, resource, action, call, writeRequest(request)))
+      },
+    })
+  }
+}
+
+function refuseBody({ body }: FastifyRequest): void {
+  if (body !== undefined && body !== null)
+    throw new ApiError('HTTPBadRequest', { reason: 'Unexpected body in a DELETE request' })
 }
 
 function answer(
@@ -69,24 +80,24 @@ function answer(
 async function show(
   core: Core,
   resource: ComposedResource,
-  request: FastifyRequest<{ Params: IdParams }>,
+  request: ParamsRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const params = paramsOf(request)
   const options = { fields: parseFields(params['fields']), asOf: parseAsOf(params['as_of']?.at(-1)) }
-  const json = await showObject(core, resource, request.params.id, request.caller, options)
-  return reply.type('application/json').send(`{"${resource.name}":${json}}`)
+  const json = await showObject(core, resource, placeOf(request), request.caller, options)
+  return reply.type('application/json').send(`{"${resource.singular}":${json}}`)
 }
 
 async function list(
   core: Core,
   resource: ComposedResource,
   maxLimit: number,
-  request: FastifyRequest,
+  request: ParamsRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const wanted = parseListRequest(resource, paramsOf(request), maxLimit)
-  const page = await listObjects(core, resource, request.caller, wanted)
+  const page = await listObjects(core, resource, request.caller, wanted, request.params['parent_id'])
   const links =
     wanted.limit === undefined ? '' : `,"${resource.plural}_links":${JSON.stringify(pageLinks(request, wanted, page))}`
   void reply.type('application/json')

@@ -1,10 +1,13 @@
 /** May the caller write this? Rules of the action, of each attribute given, and of the parents named. */
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
+import { asSeenBy } from '#model/audience.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Draft } from '#model/define.ts'
 import type { Image } from '#store/objects.ts'
+import { notFound } from './read.ts'
 import type { Unit } from './unit.ts'
+import { permits, sees } from './visible.ts'
 
 /** Whose the new object is: the caller's project, or the one named. */
 export function ownerFor(resource: ComposedResource, values: Readonly<Draft>, caller: Caller): Draft {
@@ -25,20 +28,31 @@ export async function authorizeCreate(
   draft: Draft,
   given: ReadonlySet<string>,
 ): Promise<void> {
-  for (const [attribute, reference] of Object.entries(resource.references)) {
-    const id = draft[attribute]
-    if (typeof id !== 'string') continue
-    const parentResource = unit.model.resource(reference.resource)
-    const parent = await unit.load(parentResource, id, reference.lock ?? 'none')
-    if (!parent || !unit.policy.allows(`get_${reference.resource}`, unit.caller, parent)) {
-      throw new ApiError(parentResource.notFound.type, { [parentResource.notFound.param]: id })
-    }
-    for (const name of reference.policyAttributes ?? []) draft[`${reference.resource}:${name}`] = parent[name]
-  }
+  await requireReferences(unit, resource, draft, Object.keys(resource.references))
   refuseForeignOwner(unit, draft)
-  if (!unit.policy.allows(`create_${resource.name}`, unit.caller, draft))
-    throw new ApiError('PolicyNotAuthorized', { action: `create_${resource.name}` })
+  const action = `create_${resource.policyName}`
+  if (!permits(unit, action, resource, unit.caller, draft)) throw new ApiError('PolicyNotAuthorized', { action })
   authorizeAttributes(unit, resource, 'create', draft, draft, given)
+}
+
+/** What these attributes refer to must be there for the caller. Extends `draft` with what rules ask of it. */
+export async function requireReferences(
+  unit: Unit,
+  resource: ComposedResource,
+  draft: Draft,
+  attributes: Iterable<string>,
+): Promise<void> {
+  for (const attribute of attributes) {
+    const reference = resource.references[attribute]
+    const id = draft[attribute]
+    if (!reference || typeof id !== 'string') continue
+    const above = unit.model.resource(reference.resource)
+    const parent = await unit.load(above, id, reference.lock ?? 'none')
+    if (!parent || !sees(unit, above, unit.caller, parent)) throw notFound(above, id)
+    const seen = asSeenBy(above, parent, unit.caller.projectId)
+    const prefix = resource.parent?.attribute === attribute ? 'ext_parent' : reference.resource
+    for (const name of reference.policyAttributes ?? []) draft[`${prefix}:${name}`] = seen[name]
+  }
 }
 
 function refuseForeignOwner({ caller, policy }: Unit, draft: Readonly<Draft>): void {
@@ -48,19 +62,14 @@ function refuseForeignOwner({ caller, policy }: Unit, draft: Readonly<Draft>): v
   throw new ApiError('HTTPBadRequest', { reason }, { reason: 'foreign_project' })
 }
 
-export function authorizeWrite(
-  { policy, caller }: Unit,
-  resource: ComposedResource,
-  op: 'update' | 'delete',
-  before: Image,
-): void {
-  const action = `${op}_${resource.name}`
-  if (!policy.allows(action, caller, before)) throw new ApiError('PolicyNotAuthorized', { action })
+export function authorizeWrite(unit: Unit, resource: ComposedResource, op: 'update' | 'delete', before: Image): void {
+  const action = `${op}_${resource.policyName}`
+  if (!permits(unit, action, resource, unit.caller, before)) throw new ApiError('PolicyNotAuthorized', { action })
 }
 
 /** Attributes with a rule of their own, where the client chose another value than the default. */
 export function authorizeAttributes(
-  { policy, caller }: Unit,
+  unit: Unit,
   resource: ComposedResource,
   op: 'create' | 'update',
   target: Readonly<Draft>,
@@ -72,10 +81,10 @@ export function authorizeAttributes(
     const chosen = op === 'update' || JSON.stringify(values[name]) !== JSON.stringify(attribute?.default)
     if (!attribute?.policy || !chosen) continue
     for (const action of [
-      `${op}_${resource.name}:${name}`,
-      ...partsOf(`${op}_${resource.name}:${name}`, values[name]),
+      `${op}_${resource.policyName}:${name}`,
+      ...partsOf(`${op}_${resource.policyName}:${name}`, values[name]),
     ]) {
-      if (policy.has(action) && !policy.allows(action, caller, target))
+      if (unit.policy.has(action) && !permits(unit, action, resource, unit.caller, target))
         throw new ApiError('PolicyNotAuthorized', { action })
     }
   }

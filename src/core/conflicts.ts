@@ -1,5 +1,6 @@
 /** The constraint that had the last word, as the error a client understands. */
 import { ApiError } from '#kernel/errors.ts'
+import type { ComposedResource, Model } from '#model/compose.ts'
 import type { Draft, Op } from '#model/define.ts'
 import { overQuota } from '#store/quota.ts'
 
@@ -12,8 +13,8 @@ interface Violation {
 
 export interface Attempted {
   readonly op: Op
-  readonly resource: string
-  readonly quota: string | null
+  readonly resource: ComposedResource
+  readonly model: Model
   readonly object: Readonly<Draft>
   /** The client chose the MAC; a drawn one that is taken is drawn again. */
   readonly macGiven: boolean
@@ -25,52 +26,39 @@ export class RunAgain extends Error {
 }
 
 /** Undefined: not a conflict of ours. */
-export function conflictOf(error: unknown, { op, resource, quota, object, macGiven }: Attempted): Error | undefined {
-  const { code, constraint = '', detail = '' } = error as Violation
+export function conflictOf(error: unknown, attempted: Attempted): Error | undefined {
+  const { op, resource, model, object } = attempted
+  const violation = error as Violation
+  const { code, constraint = '', detail = '' } = violation
   const over = overQuota(error)
-  if (over)
-    return new ApiError('OverQuota', { overs: `['${quota}']` }, { reason: 'over_quota', resource: quota, ...over })
-  const value = /=\(([^)]*)\)/.exec(detail)?.[1] ?? ''
-  if (code === '23505') return duplicate(constraint, value, object, macGiven)
-  if (code === '23P01' && constraint === 'subnets_no_overlap') {
-    const sentence = `Requested subnet with cidr: ${object['cidr']} for network: ${object['network_id']} overlaps with another subnet`
-    return new ApiError('InvalidInput', { error_message: sentence }, { reason: 'cidr_overlap' })
+  if (over) return new ApiError('OverQuota', { overs: `['${over.resource}']` }, { reason: 'over_quota', ...over })
+  const values = (/=\(([^)]*)\)/.exec(detail)?.[1] ?? '').split(', ')
+  for (const { conflicts } of model.resources.values()) {
+    const error = conflicts[constraint]?.({ values, object })
+    if (error) return error
   }
-  return code === '23503' ? dangling(op, resource, constraint, value, object) : undefined
+  if (code === '23505') return duplicate(constraint, values, attempted)
+  if (code !== '23503') return undefined
+  return op === 'delete' && resource.inUse ? resource.inUse(object) : dangling(model, violation, values)
 }
 
-function duplicate(constraint: string, value: string, object: Readonly<Draft>, macGiven: boolean): Error | undefined {
-  const parts = value.split(', ')
-  if (constraint === 'ip_allocations_pkey')
-    return new ApiError('IpAddressAlreadyAllocated', { ip: parts[1], subnet_id: parts[0] })
+function duplicate(constraint: string, values: readonly string[], { object, macGiven }: Attempted): Error | undefined {
   if (constraint === 'security_groups_one_default') return new RunAgain('the default group was made meanwhile')
   if (constraint !== 'ports_one_mac') return undefined
   return macGiven
-    ? new ApiError('MacAddressInUse', { net_id: object['network_id'], mac: parts[1] })
+    ? new ApiError('MacAddressInUse', { net_id: object['network_id'], mac: values[1] })
     : new RunAgain('the drawn MAC is taken')
 }
 
-/** A reference to something that went, or something going that is referred to. */
-function dangling(
-  op: Op,
-  resource: string,
-  constraint: string,
-  value: string,
-  object: Readonly<Draft>,
-): Error | undefined {
-  const id = object['id']
-  if (op === 'delete') {
-    if (resource === 'network') return new ApiError('NetworkInUse', { net_id: id, ports: '' }, { reason: 'in_use' })
-    if (resource === 'subnet')
-      return new ApiError('SubnetInUse', {
-        subnet_id: id,
-        reason: 'One or more ports have an IP allocation from this subnet.',
-      })
-    if (resource === 'security_group') return new ApiError('SecurityGroupInUse', { id, reason: 'in use' })
-  }
-  if (constraint.endsWith('_network_id_fkey')) return new ApiError('NetworkNotFound', { net_id: value })
-  if (/security_group_id_fkey$|remote_group_id_fkey$/.test(constraint))
-    return new ApiError('SecurityGroupNotFound', { id: value })
-  if (constraint === 'ip_allocations_subnet_id_fkey') return new ApiError('SubnetNotFound', { subnet_id: value })
-  return undefined
+/** A reference to something that went meanwhile: the column says to what. */
+function dangling({ resources }: Model, { table, constraint }: Violation, [id]: readonly string[]): Error | undefined {
+  if (table === 'ip_allocations' && constraint?.includes('subnet'))
+    return new ApiError('SubnetNotFound', { subnet_id: id })
+  if (table === 'port_security_groups') return new ApiError('SecurityGroupNotFound', { id })
+  const child = [...resources.values()].find((one) => one.table === table)
+  const referring = Object.entries(child?.references ?? {}).find(
+    ([attribute]) => constraint === `${table}_${child?.attributes[attribute]?.column}_fkey`,
+  )
+  const notFound = referring && resources.get(referring[1].resource)?.notFound
+  return notFound && new ApiError(notFound.type, { [notFound.param]: id })
 }

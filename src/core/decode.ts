@@ -2,7 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { type Attribute, Reject } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
-import type { Draft } from '#model/define.ts'
+import type { Action, Draft } from '#model/define.ts'
 
 export interface Decoded {
   readonly values: Readonly<Draft>
@@ -26,13 +26,13 @@ export function bodiesOf(
     if (!Array.isArray(many) || many.length === 0 || !many.every(isObject)) throw bad('Resources required')
     return { bulk: true, bodies: many }
   }
-  const one = body[resource.name]
-  if (!isObject(one)) throw bad(`Unable to find '${resource.name}' in request body`)
+  const one = body[resource.singular]
+  if (!isObject(one)) throw bad(`Unable to find '${resource.singular}' in request body`)
   return { bulk: false, bodies: [one] }
 }
 
 export function decode(
-  resource: ComposedResource,
+  resource: Pick<ComposedResource, 'attributes'>,
   op: 'create' | 'update',
   body: Readonly<Record<string, unknown>>,
 ): Decoded {
@@ -65,6 +65,15 @@ export const withAll = (first: ApiError, issues: readonly ApiError[]): ApiError 
     issues: issues.map((one) => ({ type: one.type, message: one.message })),
   })
 
+/** The body of an action: its attributes, bare or under the action's envelope. */
+export function decodeAction({ body: attributes, envelope = null }: Action, body: unknown): Decoded {
+  if (!attributes) return { values: {}, given: new Set() }
+  if (!isObject(body)) throw bad('Resource body required')
+  const inner = envelope === null ? body : body[envelope]
+  if (!isObject(inner)) throw bad(`Unable to find '${envelope}' in request body`)
+  return decode({ attributes: attributes as ComposedResource['attributes'] }, 'create', inner)
+}
+
 function withOwner(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { tenant_id, ...rest } = body
   if (tenant_id === undefined) return rest
@@ -74,7 +83,7 @@ function withOwner(body: Readonly<Record<string, unknown>>): Record<string, unkn
   return { ...rest, project_id: tenant_id }
 }
 
-function refuseUnknown(resource: ComposedResource, names: readonly string[]): void {
+function refuseUnknown(resource: Pick<ComposedResource, 'attributes'>, names: readonly string[]): void {
   const unknown = names.filter((name) => !resource.attributes[name] || !usable(resource.attributes[name] as Attribute))
   if (unknown.length > 0)
     throw bad(`Unrecognized attribute(s) '${unknown.join(', ')}'`, {

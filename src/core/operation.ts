@@ -6,8 +6,9 @@
  */
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
+import { isUuid } from '#kernel/ids.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
-import type { Draft, Op } from '#model/define.ts'
+import type { Action, Draft, Op } from '#model/define.ts'
 import type { Policy } from '#policy/policy.ts'
 import { claimKey, keepAnswer } from '#store/idempotency.ts'
 import type { Notifier } from '#store/notify.ts'
@@ -15,11 +16,14 @@ import type { Image } from '#store/objects.ts'
 import type { Database } from '#store/pool.ts'
 import { limitsOf, usageOf } from '#store/quota.ts'
 import { inTransaction, type Outcome, type Transaction } from '#store/transaction.ts'
-import { authorizeAttributes, authorizeCreate, authorizeWrite, ownerFor } from './authorize.ts'
+import { authorizeAttributes, authorizeCreate, authorizeWrite, ownerFor, requireReferences } from './authorize.ts'
 import { type Attempted, conflictOf } from './conflicts.ts'
-import { bodiesOf, decode, type Decoded } from './decode.ts'
+import { bodiesOf, decode, decodeAction, type Decoded } from './decode.ts'
 import { present } from './present.ts'
+import type { Params } from './query.ts'
+import { notFound, type Place, placeFilters } from './read.ts'
 import { type CoreSettings, Unit } from './unit.ts'
+import { permits, sees } from './visible.ts'
 
 export interface Core {
   readonly database: Database
@@ -52,14 +56,18 @@ export async function createObjects(
   resource: ComposedResource,
   body: unknown,
   request: Request,
+  parentId?: string,
 ): Promise<Answer> {
   const { bulk, bodies } = bodiesOf(resource, body)
+  const { parent } = resource
   const decoded = bodies.map((one) => {
     const draft = decode(resource, 'create', one)
-    return { ...draft, values: { ...draft.values, ...ownerFor(resource, draft.values, request.caller) } }
+    const above = parent && { [parent.attribute]: parentId }
+    return { ...draft, values: { ...draft.values, ...above, ...ownerFor(resource, draft.values, request.caller) } }
   })
-  const attempted = attempt('create', resource, decoded[0] as Decoded)
+  const attempted = attempt(core, 'create', resource, decoded[0] as Decoded)
   const work = async (unit: Unit): Promise<Draft> => {
+    await requireParent(unit, resource, parentId)
     const drafts: Draft[] = []
     for (const { values, given } of decoded) {
       const after = unit.fresh(values)
@@ -69,7 +77,7 @@ export async function createObjects(
     const images = await unit.write(resource, 'create', drafts, {}, false)
     await unit.bumpParents()
     const shown = images.map((image) => present(core, resource, unit.latest(image), request.caller))
-    return bulk ? { [resource.plural]: shown } : { [resource.name]: shown[0] }
+    return bulk ? { [resource.plural]: shown } : { [resource.singular]: shown[0] }
   }
   try {
     return await operate(core, request, 201, attempted, work)
@@ -81,19 +89,20 @@ export async function createObjects(
 export function updateObject(
   core: Core,
   resource: ComposedResource,
-  id: string,
+  place: Place,
   body: unknown,
   request: Request,
 ): Promise<Answer> {
   const { bulk, bodies } = bodiesOf(resource, body)
   if (bulk) throw new ApiError('HTTPBadRequest', { reason: 'Bulk update is not supported' })
   const decoded = decode(resource, 'update', bodies[0] as Record<string, unknown>)
-  return operate(core, request, 200, attempt('update', resource, decoded, id), async (unit) => {
-    const before = await lockVisible(unit, resource, id, 'update')
+  return operate(core, request, 200, attempt(core, 'update', resource, decoded, place.id), async (unit) => {
+    const before = await lockVisible(unit, resource, place, 'update')
     authorizeWrite(unit, resource, 'update', before)
     authorizeAttributes(unit, resource, 'update', before, decoded.values, decoded.given)
     requireRevision(before, request.ifRevision)
     const { given, values } = decoded
+    await requireReferences(unit, resource, { ...values }, given)
     const after = await unit.decide(resource, {
       op: 'update',
       before,
@@ -102,27 +111,58 @@ export function updateObject(
       internal: false,
     })
     const image = differs(resource, before, after)
-      ? (await unit.write(resource, 'update', [after], { [id]: before }, false))[0]
+      ? (await unit.write(resource, 'update', [after], { [String(before['id'])]: before }, false))[0]
       : before
-    return { [resource.name]: present(core, resource, image as Image, request.caller) }
+    await unit.bumpParents()
+    return { [resource.singular]: present(core, resource, unit.latest(image as Image), request.caller) }
   })
 }
 
-export function deleteObject(core: Core, resource: ComposedResource, id: string, request: Request): Promise<Answer> {
+export function deleteObject(core: Core, resource: ComposedResource, place: Place, request: Request): Promise<Answer> {
   return operate(
     core,
     request,
     204,
-    attempt('delete', resource, { values: {}, given: new Set() }, id),
+    attempt(core, 'delete', resource, { values: {}, given: new Set() }, place.id),
     async (unit) => {
-      const before = await lockVisible(unit, resource, id, 'delete')
+      const before = await lockVisible(unit, resource, place, 'delete')
       authorizeWrite(unit, resource, 'delete', before)
       requireRevision(before, request.ifRevision)
       await unit.decide(resource, { op: 'delete', before, after: null, given: new Set(), internal: false })
-      await unit.write(resource, 'delete', [before], { [id]: before }, false)
+      await unit.write(resource, 'delete', [before], { [String(before['id'])]: before }, false)
       return null
     },
   )
+}
+
+export interface ActionRequest {
+  /** Null for an action of a collection. */
+  readonly place: Place | null
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Params
+  readonly body: unknown
+}
+
+/** An action of the model: decoded, allowed, and run in one transaction with its object locked. */
+export function runAction(
+  core: Core,
+  resource: ComposedResource,
+  action: Action,
+  { place, params, query, body }: ActionRequest,
+  request: Request,
+): Promise<Answer> {
+  const decoded = decodeAction(action, body)
+  const attempted = attempt(core, 'update', resource, decoded, place?.id)
+  return operate(core, request, action.status ?? 200, attempted, async (unit) => {
+    const lock = action.lock ?? (action.method === 'GET' ? 'none' : 'update')
+    const object = place ? await lockVisible(unit, resource, place, lock) : {}
+    const { rule } = action
+    if (rule !== null && !permits(unit, rule, resource, unit.caller, object))
+      throw new ApiError('PolicyNotAuthorized', { action: rule })
+    if (place) requireRevision(object, request.ifRevision)
+    const { values, given } = decoded
+    return action.run(unit.context, { object, params, query, body: values, given })
+  })
 }
 
 /** What the system itself changes, logged under its own name. */
@@ -144,7 +184,7 @@ async function operate(
   request: Request,
   status: number,
   attempted: Attempted,
-  work: (unit: Unit) => Promise<Draft | null>,
+  work: (unit: Unit) => Promise<unknown>,
 ): Promise<Answer> {
   const run = async (unit: Unit, tx: Transaction): Promise<Outcome<Answer>> => {
     const key = request.idempotency && {
@@ -156,7 +196,8 @@ async function operate(
     const result = await work(unit)
     await unit.bumpParents()
     if (request.dryRun) return { value: planned(result, unit), last: unit.countStatements(), commit: false }
-    const answer = { status, body: result ? JSON.stringify(result) : '', replayed: false }
+    const body = result === null || result === undefined ? '' : JSON.stringify(result)
+    const answer = { status: body === '' && status === 200 ? 204 : status, body, replayed: false }
     if (key) await keepAnswer(tx, key, { status, response: answer.body })
     return { value: answer, last: unit.countStatements() }
   }
@@ -164,10 +205,10 @@ async function operate(
 }
 
 /** What would have been written, and the object as it would be answered. */
-const planned = (result: Draft | null, { touched }: Unit): Answer => ({
+const planned = (result: unknown, { touched }: Unit): Answer => ({
   status: 200,
   body: JSON.stringify({
-    ...result,
+    ...(result as Draft | null | undefined),
     dry_run: { changes: touched.map(({ op, kind, id }) => ({ op, resource: kind, id })) },
   }),
   replayed: false,
@@ -189,23 +230,52 @@ async function transact<T>(
   return value
 }
 
-const attempt = (op: Op, resource: ComposedResource, { values, given }: Decoded, id?: string): Attempted => ({
+const attempt = (
+  { model }: Core,
+  op: Op,
+  resource: ComposedResource,
+  { values, given }: Decoded,
+  id?: string,
+): Attempted => ({
   op,
-  resource: resource.name,
-  quota: resource.quota,
+  resource,
+  model,
   object: id === undefined ? values : { ...values, id },
   macGiven: given.has('mac_address'),
 })
 
+/** The parent a path names must be there for the caller. */
+async function requireParent(unit: Unit, { parent }: ComposedResource, parentId: string | undefined): Promise<void> {
+  if (!parent) return
+  const above = unit.model.resource(parent.resource)
+  const id = parentId ?? ''
+  const found = isUuid(id) ? await unit.load(above, id, 'none') : undefined
+  if (!found || !sees(unit, above, unit.caller, found)) throw notFound(above, id)
+}
+
 async function lockVisible(
   unit: Unit,
   resource: ComposedResource,
-  id: string,
-  lock: 'update' | 'delete',
+  place: Place,
+  lock: 'none' | 'share' | 'update' | 'delete',
 ): Promise<Image> {
-  const before = await unit.load(resource, id, lock)
-  if (before && unit.policy.allows(`get_${resource.name}`, unit.caller, before)) return before
-  throw new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+  await requireParent(unit, resource, place.parentId)
+  const id = await idOf(unit, resource, place)
+  const before = id === undefined ? undefined : await unit.load(resource, id, lock)
+  const { parent } = resource
+  const inPlace = before && (!parent || before[parent.attribute] === place.parentId)
+  if (inPlace && sees(unit, resource, unit.caller, before)) return before
+  throw notFound(resource, place.id)
+}
+
+/** The id behind the key in a path. */
+async function idOf(unit: Unit, resource: ComposedResource, place: Place): Promise<string | undefined> {
+  if (resource.key === 'id') return isUuid(place.id) ? place.id : undefined
+  const filters = placeFilters(resource, place)
+  if (!filters) return undefined
+  const where = Object.fromEntries(Object.entries(filters).map(([name, [value]]) => [name, value as string]))
+  const [found] = await unit.find(resource, where)
+  return found && String(found['id'])
 }
 
 function requireRevision(before: Image, wanted: number | null): void {

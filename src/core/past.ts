@@ -4,13 +4,14 @@
  */
 import type { Caller } from '#kernel/caller.ts'
 import { parsePrefix } from '#kernel/ip.ts'
+import { asSeenBy } from '#model/audience.ts'
 import type { ComposedResource } from '#model/compose.ts'
-import type { SortKey } from '#store/condition.ts'
+import type { SortKey, TagFilter } from '#store/condition.ts'
 import type { Image } from '#store/history.ts'
 import type { ListRequest } from './query.ts'
 import { type ReadCore, visibleToday } from './visible.ts'
 
-/** Those of the images that the caller may see. */
+/** Those of the images that the caller may see, as the caller sees them. */
 export async function visiblePast(
   core: ReadCore,
   resource: ComposedResource,
@@ -23,7 +24,9 @@ export async function visiblePast(
     caller,
     images.map((image) => String(image['id'])),
   )
-  return images.filter((image) => today.get(String(image['id'])))
+  return images
+    .filter((image) => today.get(String(image['id'])))
+    .map((image) => asSeenBy(resource, image, caller.projectId))
 }
 
 /** Pure: filtered, ordered, cut to the page. Undefined when the marker is not among the images. */
@@ -32,11 +35,12 @@ export function pageOf(
   images: readonly Image[],
   request: ListRequest,
 ): Image[] | undefined {
-  const { filters, fixedIps, changedSince, limit, marker, reverse } = request
+  const { filters, fixedIps, tags, changedSince, limit, marker, reverse } = request
   const kept = images.filter(
     (image) =>
       Object.entries(filters).every(([name, values]) => matches(image[name], values)) &&
       (!fixedIps || holds(image, fixedIps)) &&
+      (!tags || tagged(image, tags)) &&
       (!changedSince || String(image['updated_at']) >= `${changedSince.slice(0, 19)}Z`),
   )
   const byId = request.sort.some((key) => key.name === 'id') ? [] : [{ name: 'id', descending: false }]
@@ -54,6 +58,13 @@ const matches = (value: unknown, wanted: readonly unknown[]): boolean => {
   return values.some((one) =>
     wanted.some((other) => one === other || (one !== null && other !== null && String(one) === String(other))),
   )
+}
+
+function tagged(image: Image, { all, any, notAll, notAny }: TagFilter): boolean {
+  const tags = (image['tags'] ?? []) as readonly string[]
+  const every = (wanted: readonly string[]): boolean => wanted.every((tag) => tags.includes(tag))
+  const some = (wanted: readonly string[]): boolean => wanted.some((tag) => tags.includes(tag))
+  return (!all || every(all)) && (!any || some(any)) && !(notAll && every(notAll)) && !(notAny && some(notAny))
 }
 
 type Fixed = Readonly<Record<string, string>>

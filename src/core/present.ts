@@ -1,5 +1,6 @@
 /** What a caller sees of an object: visible attributes, without those policy hides. */
 import type { Caller } from '#kernel/caller.ts'
+import { asSeenBy } from '#model/audience.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Draft } from '#model/define.ts'
 import type { Policy } from '#policy/policy.ts'
@@ -16,7 +17,7 @@ export function sightOf(policy: Policy, resource: ComposedResource, caller: Call
   const depends: string[] = []
   for (const [name, attribute] of Object.entries(resource.attributes)) {
     if (!attribute.visible) continue
-    const rule = `get_${resource.name}:${name}`
+    const rule = `get_${resource.policyName}:${name}`
     const residual = attribute.policy && policy.has(rule) ? policy.residual(rule, caller) : true
     if (residual === true) always.push(name)
     else if (residual !== false) depends.push(name)
@@ -28,12 +29,16 @@ export function sightOf(policy: Policy, resource: ComposedResource, caller: Call
 export function present(
   { policy }: { readonly policy: Policy },
   resource: ComposedResource,
-  image: Image,
+  object: Image,
   caller: Caller,
   fields?: ReadonlySet<string>,
 ): Draft {
+  const image = asSeenBy(resource, object, caller.projectId)
   const { always, depends } = sightOf(policy, resource, caller)
-  const seen = [...always, ...depends.filter((name) => policy.allows(`get_${resource.name}:${name}`, caller, image))]
+  const seen = [
+    ...always,
+    ...depends.filter((name) => policy.allows(`get_${resource.policyName}:${name}`, caller, image)),
+  ]
   const shown: Draft = {}
   for (const name of seen) {
     const twin = name === 'project_id'

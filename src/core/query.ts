@@ -4,7 +4,7 @@ import { isUuid } from '#kernel/ids.ts'
 import { parseIp } from '#kernel/ip.ts'
 import { type Attribute, isStorable, Reject } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
-import type { SortKey } from '#store/condition.ts'
+import type { SortKey, TagFilter } from '#store/condition.ts'
 import type { ListQuery } from '#store/list.ts'
 
 /** Query parameters as they came: every value of every key. */
@@ -31,6 +31,7 @@ export function parseListRequest(resource: ComposedResource, params: Params, max
   return {
     filters: parseFilters(resource, params),
     ...(fixedIps && { fixedIps }),
+    ...(resource.attributes['tags'] && parseTags(params)),
     ...(changedSince !== undefined && { changedSince: parseInstant('changed_since', changedSince) }),
     sort: parseSort(resource, params['sort_key'] ?? [], params['sort_dir'] ?? []),
     ...(limit !== undefined && { limit }),
@@ -86,6 +87,7 @@ const quoted = (names: readonly string[]): string => `[${names.map((name) => `'$
 function parseFilters(resource: ComposedResource, params: Params): Record<string, unknown[]> {
   // Filters that are more than an attribute's values.
   const structured = [
+    ...(resource.attributes['tags'] ? Object.values(TAG_FILTERS) : []),
     resource.attributes['fixed_ips'] && 'fixed_ips',
     resource.attributes['updated_at'] && 'changed_since',
   ]
@@ -122,6 +124,17 @@ function parseValues(name: string, attribute: Attribute, values: readonly string
       throw error
     }
   })
+}
+
+const TAG_FILTERS = { all: 'tags', any: 'tags-any', notAll: 'not-tags', notAny: 'not-tags-any' } as const
+
+/** `tags`, `tags-any`, `not-tags`, `not-tags-any`: tags separated by commas. */
+function parseTags(params: Params): { readonly tags?: TagFilter } {
+  const asked = Object.entries(TAG_FILTERS).flatMap(([key, name]) => {
+    const tags = params[name]?.flatMap((value) => value.split(',')).filter((tag) => tag !== '' && isStorable(tag))
+    return tags && tags.length > 0 ? [[key, tags] as const] : []
+  })
+  return asked.length > 0 ? { tags: Object.fromEntries(asked) } : {}
 }
 
 /** `ip_address=…`, `subnet_id=…`, `ip_address_substr=…`, several of each. */

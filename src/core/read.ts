@@ -2,7 +2,7 @@
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
-import type { ComposedResource } from '#model/compose.ts'
+import type { ComposedResource, Model } from '#model/compose.ts'
 import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
 import { pageOf, visiblePast } from './past.ts'
@@ -18,22 +18,59 @@ export interface ListAnswer {
   readonly last: string | null
 }
 
-const notFound = (resource: ComposedResource, id: string): ApiError =>
+/** What a path says of an object: its key, and its parent's id where it is part of one. */
+export interface Place {
+  readonly id: string
+  readonly parentId?: string | undefined
+}
+
+export const notFound = (resource: ComposedResource, id: string): ApiError =>
   new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+
+/** The filters that a path stands for; null when nothing can be there. */
+export function placeFilters(
+  resource: ComposedResource,
+  { id, parentId }: Partial<Place>,
+): ListQuery['filters'] | null {
+  const { parent, key, attributes } = resource
+  if (id !== undefined && attributes[key]?.pg === 'uuid' && !isUuid(id)) return null
+  return {
+    ...(parent && parentId !== undefined && { [parent.attribute]: [parentId] }),
+    ...(id !== undefined && { [key]: [id] }),
+  }
+}
+
+/** The parent must be there for the caller. */
+export async function requireParent(
+  core: ReadCore & { readonly model: Model },
+  { parent }: ComposedResource,
+  parentId: string | undefined,
+  caller: Caller,
+): Promise<void> {
+  if (!parent) return
+  const above = core.model.resource(parent.resource)
+  const id = parentId ?? ''
+  const visible = visibleTo(core, above, caller)
+  if (!isUuid(id) || !(await isVisible(core.database, above, id, visible, caller.projectId))) throw notFound(above, id)
+}
+
+type Core = ReadCore & { readonly model: Model }
 
 /** The object as JSON text; throws the resource's NotFound for what the caller may not see. */
 export async function showObject(
-  core: ReadCore,
+  core: Core,
   resource: ComposedResource,
-  id: string,
+  place: Place,
   caller: Caller,
   { fields, asOf }: { readonly fields: ReadonlySet<string> | undefined; readonly asOf: string | undefined },
 ): Promise<string> {
-  if (!isUuid(id)) throw notFound(resource, id)
-  if (asOf !== undefined) return showAsOf(core, resource, id, caller, fields, asOf)
-  const query: ListQuery = { visible: visibleTo(core, resource, caller), filters: { id: [id] }, sort: [] }
+  await requireParent(core, resource, place.parentId, caller)
+  const filters = placeFilters(resource, place)
+  if (!filters) throw notFound(resource, place.id)
+  if (asOf !== undefined && resource.key === 'id') return showAsOf(core, resource, place.id, caller, fields, asOf)
+  const query: ListQuery = { visible: visibleTo(core, resource, caller), filters, sort: [] }
   const [json] = await jsonOf(core, resource, caller, fields, query)
-  if (json === undefined) throw notFound(resource, id)
+  if (json === undefined) throw notFound(resource, place.id)
   return json
 }
 
@@ -61,17 +98,20 @@ async function requireHistory({ database }: ReadCore, asOf: string): Promise<voi
 }
 
 export async function listObjects(
-  core: ReadCore,
+  core: Core,
   resource: ComposedResource,
   caller: Caller,
-  request: ListRequest,
+  asked: ListRequest,
+  parentId?: string,
 ): Promise<ListAnswer> {
+  await requireParent(core, resource, parentId, caller)
+  const request = { ...asked, filters: { ...asked.filters, ...placeFilters(resource, { parentId }) } }
   const { fields, asOf, ...query } = request
   if (asOf !== undefined) return listPast(core, resource, caller, request, asOf)
   const visible = visibleTo(core, resource, caller)
   if (
     query.marker !== undefined &&
-    !(isUuid(query.marker) && (await isVisible(core.database, resource, query.marker, visible)))
+    !(isUuid(query.marker) && (await isVisible(core.database, resource, query.marker, visible, caller.projectId)))
   ) {
     throw notFound(resource, query.marker)
   }
@@ -114,7 +154,7 @@ async function jsonOf(
   fields: ReadonlySet<string> | undefined,
   asked: ListQuery,
 ): Promise<string[]> {
-  const query = fields ? { ...asked, partial: true } : asked
+  const query = { ...asked, projectId: caller.projectId, ...(fields && { partial: true }) }
   const { always, depends } = sightOf(core.policy, resource, caller)
   const wanted = (name: string): boolean =>
     !fields || fields.has(name) || (name === 'project_id' && fields.has('tenant_id'))

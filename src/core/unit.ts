@@ -16,7 +16,9 @@ import type { Policy } from '#policy/policy.ts'
 import { createBinding } from './binding.ts'
 import type { MechanismDriver } from './contracts.ts'
 import { createIpam } from './ipam.ts'
+import { present } from './present.ts'
 import { createSegments, type SegmentSettings } from './segments.ts'
+import { sees } from './visible.ts'
 
 export interface CoreSettings {
   readonly segments: SegmentSettings
@@ -80,12 +82,15 @@ export class Unit {
     this.context = {
       caller,
       now: this.now,
+      allows: (rule, target) => policy.allows(rule, caller, target),
+      isAdmin: policy.isAdmin(caller),
+      shown: (name, object) => present({ policy }, model.resource(name), object, caller),
       newMac: () => newMac(settings.baseMac),
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
       find: (name, where) => this.find(model.resource(name), where),
       visible: async (name, ids) => {
         const found = await this.find(model.resource(name), { id: [...ids] })
-        return found.filter((one) => policy.allows(`get_${name}`, caller, one))
+        return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
       create: (resource, values) => this.createInternal(resource, values),
       update: (resource, id, values) => this.updateInternal(resource, id, values),

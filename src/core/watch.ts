@@ -10,7 +10,7 @@ import { type ChangeRow, createChangeReader, standingOf } from '#store/change-re
 import { parseCursor } from '#store/cursor.ts'
 import type { Core } from './operation.ts'
 import { present } from './present.ts'
-import { visibleToday } from './visible.ts'
+import { sees, visibleToday } from './visible.ts'
 
 interface Shown {
   readonly op: ChangeRow['op']
@@ -56,8 +56,8 @@ export async function openWatch(core: Core, { caller, kinds, since, hint, log }:
 }
 
 function knownKinds({ model }: Core, kinds: readonly string[]): ReadonlySet<string> {
-  const known = [...model.resources.keys()]
-  const unknown = kinds.find((kind) => !model.resources.has(kind))
+  const known = [...model.resources.values()].flatMap(({ name, operations }) => (operations.length > 0 ? [name] : []))
+  const unknown = kinds.find((kind) => !known.includes(kind))
   if (unknown === undefined) return new Set(kinds.length > 0 ? kinds : known)
   throw new ApiError('HTTPBadRequest', { reason: `'${unknown}' is no kind that can be watched` }, { kinds: known })
 }
@@ -113,9 +113,8 @@ function eventFor(
   row: ChangeRow,
   today: boolean | undefined,
 ): Shown | null {
-  const rule = `get_${resource.name}`
-  const sees = (image: ChangeRow['before']): boolean => image !== null && core.policy.allows(rule, caller, image)
-  const [saw, seesNow] = [sees(row.before), sees(row.after) && today !== false]
+  const seen = (image: ChangeRow['before']): boolean => image !== null && sees(core, resource, caller, image)
+  const [saw, seesNow] = [seen(row.before), seen(row.after) && today !== false]
   const shown = (image: ChangeRow['before']) => image && present(core, resource, image, caller)
   if (seesNow) return { op: saw ? row.op : 'create', before: saw ? shown(row.before) : null, after: shown(row.after) }
   if (!saw) return null

@@ -3,5 +3,11 @@ import type { Extension } from '#model/define.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dnsIntegration } from './dns-integration.ts'
+import { tags } from './tags.ts'
 
-export const extensions: readonly Extension[] = Object.freeze([...conventions, dataPlaneStatus, dnsIntegration])
+export const extensions: readonly Extension[] = Object.freeze([
+  ...conventions,
+  ...tags,
+  dataPlaneStatus,
+  dnsIntegration,
+])

@@ -26,6 +26,8 @@ export interface Attribute<T = unknown> {
   readonly policy: boolean
   /** True: never written to the change log. */
   readonly secret: boolean
+  /** Set: what the attribute says depends on who asks. */
+  readonly audience: Audience | null
   /** The stored column and its PostgreSQL type; null column: not stored (derived by `sql`, or input only). */
   readonly column: string | null
   readonly pg: string
@@ -36,6 +38,20 @@ export interface Attribute<T = unknown> {
   /** Phantom: carries T to `Row`. */
   readonly type?: T
 }
+
+/**
+ * A flag that is true for the callers whose project, or `*`, stands in a list that another attribute of the object
+ * holds: `shared` is true for those with whom it is shared. Images keep the list; the flag is worked out per caller.
+ */
+export interface Audience {
+  /** The attribute with the list. */
+  readonly list: string
+  /** SQL over row `t` that gives the list as text[]. */
+  readonly sql: string
+}
+
+/** Stands in an audience for every project. */
+export const EVERYONE = '*'
 
 export type Attributes = Readonly<Record<string, Attribute<never> | Attribute>>
 export type Value<A> = A extends Attribute<infer T> ? T : never
@@ -56,6 +72,7 @@ export interface Options<T> {
   /** Stored column where it differs from the attribute's name; null: not stored. */
   readonly column?: string | null
   readonly sql?: string
+  readonly audience?: Audience
 }
 
 interface Kind<T> {
@@ -76,8 +93,9 @@ const attribute = <T>(kind: Kind<T>, options: Options<T>): Attribute<T> =>
     visible: options.visible ?? true,
     policy: options.policy ?? false,
     secret: options.secret ?? false,
-    column: options.column === undefined ? '' : options.column,
-    sql: options.sql ?? null,
+    audience: options.audience ?? null,
+    column: options.audience ? null : options.column === undefined ? '' : options.column,
+    sql: options.audience ? `(${options.audience.sql} @> '{${EVERYONE}}'::text[])` : (options.sql ?? null),
   })
 
 /** Accepts null too. */
@@ -245,6 +263,22 @@ export const list = <T>(
       },
     },
     options,
+  )
+
+/** The list of an audience: project ids and `*`. Never shown. */
+export const audienceList = (options: { readonly sql?: string; readonly column?: string } = {}) =>
+  list(
+    { schema: { type: 'string' }, parse: parseText(255) },
+    {
+      visible: false,
+      pg: 'text[]',
+      ...(options.column !== undefined && {
+        default: [],
+        column: options.column,
+        sql: `to_jsonb(t.${options.column})`,
+      }),
+      ...(options.sql !== undefined && { column: null, sql: options.sql }),
+    },
   )
 
 /** A JSON object with fields of its own; unknown fields are refused. */

@@ -1,10 +1,12 @@
 /** Puts resources and extensions together once, at boot; reports every clash at once, then freezes. */
-import type { Attribute } from './attribute.ts'
+import type { Attribute, Audience } from './attribute.ts'
 import type { Extension, Resource, ResourceHooks } from './define.ts'
 
 /** A resource with everything the extensions added. */
 export interface ComposedResource extends Omit<Resource, 'check' | 'inTx' | 'attributes'> {
   readonly attributes: Readonly<Record<string, Attribute>>
+  /** Attributes that depend on who asks, with where their lists stand. */
+  readonly audiences: readonly (readonly [name: string, audience: Audience])[]
   readonly checks: readonly NonNullable<ResourceHooks<never>['check']>[]
   readonly inTxs: readonly NonNullable<ResourceHooks<never>['inTx']>[]
 }
@@ -89,6 +91,9 @@ function missing(resources: readonly Resource[], extensions: readonly Extension[
         .filter(([, reference]) => !names.has(reference.resource))
         .map(([attribute, reference]) => `${one.name}.${attribute} refers to ${reference.resource}, which is absent`),
     ),
+    ...resources.flatMap(({ name, parent }) =>
+      parent && !names.has(parent.resource) ? [`${name} is part of ${parent.resource}, which is absent`] : [],
+    ),
   ]
 }
 
@@ -115,6 +120,12 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
   const { check, inTx, ...rest } = resource
   return Object.freeze({
     ...rest,
+    actions: [...resource.actions, ...parts.flatMap((part) => part.actions ?? [])],
+    references: Object.assign({}, resource.references, ...parts.map((part) => part.references)),
+    conflicts: Object.assign({}, resource.conflicts, ...parts.map((part) => part.conflicts)),
+    audiences: Object.entries(attributes).flatMap(([name, { audience }]) =>
+      audience ? [[name, audience] as const] : [],
+    ),
     attributes: Object.freeze(attributes),
     checks: [check, ...parts.map((part) => part.check)].filter(
       (one) => one !== undefined,

@@ -60,6 +60,12 @@ export interface Context {
   /** The object, or undefined; sees what this transaction wrote. */
   load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
   find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>
+  /** Does the policy's rule hold for the caller and this target? */
+  allows(rule: string, target: Readonly<Draft>): boolean
+  /** An administrator, by the rule `context_is_admin`. */
+  readonly isAdmin: boolean
+  /** The object as the caller sees it: without what policy hides, `shared` worked out. */
+  shown(resource: string, object: Readonly<Draft>): Draft
   /** Those of the objects that exist and that the caller may see. */
   visible(resource: string, ids: readonly string[]): Promise<readonly Readonly<Draft>[]>
   /** Writes another object in this transaction: its own hooks run, policy does not; quota counts it without refusing. */

@@ -44,6 +44,64 @@ export interface Limits {
   readonly maxAllowedAddressPairs: number
 }
 
+/**
+ * An operation beside the usual five: `PUT /routers/{id}/add_router_interface`, `GET /agents/{id}/l3-routers`, … It
+ * runs in one transaction, its object locked, like every write.
+ */
+export interface Action {
+  /** Unique within its resource, as in `operationId`. */
+  readonly name: string
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** Below the object's path, or below the collection's; `:name` is a parameter. */
+  readonly path: string
+  /** `collection`: not about one object. Default: `member`. */
+  readonly on?: 'member' | 'collection'
+  /** The policy rule that must hold, asked of the object; null: whoever sees the object. */
+  readonly rule: string | null
+  /** What the body may have; absent: no body is read. */
+  readonly body?: Attributes
+  /** The key the body stands under; null: it stands bare, as most actions' does. */
+  readonly envelope?: string | null
+  /** Lock on the object while the action runs; default `update`, for GET `none`. */
+  readonly lock?: 'none' | 'share' | 'update'
+  /** Default 200; an answer without a body is 204 unless this says otherwise. */
+  readonly status?: number
+  /** One sentence for the reference page. */
+  readonly docs: string
+  /** Answers the response's body; undefined: none. */
+  run(context: Context, call: Call): Promise<unknown>
+}
+
+export interface Call {
+  /** The object the path names, as the context loads it; empty for actions of a collection. */
+  readonly object: Readonly<Draft>
+  /** Parameters of the path. */
+  readonly params: Readonly<Record<string, string>>
+  /** Decoded body, defaults filled in. */
+  readonly body: Readonly<Draft>
+  /** Names of what the client gave in the body. */
+  readonly given: ReadonlySet<string>
+  readonly query: Readonly<Record<string, readonly string[]>>
+}
+
+/** What a constraint of the database refused. */
+export interface Refused {
+  /** The values of the constraint's columns that clashed, in their order. */
+  readonly values: readonly string[]
+  /** What was being written. */
+  readonly object: Readonly<Draft>
+}
+
+/** The error a client understands, by name of the constraint that had the last word. */
+export type Conflicts = Readonly<Record<string, (refused: Refused) => ApiError>>
+
+/** The resource an object is part of: its path leads there, its visibility comes from there. */
+export interface Parent {
+  readonly resource: string
+  /** The attribute that holds the parent's id; set from the path. */
+  readonly attribute: string
+}
+
 /** A reference to a parent that must exist and that the caller may see. */
 export interface Reference {
   readonly resource: string
@@ -54,39 +112,73 @@ export interface Reference {
 }
 
 export interface Resource<A extends Attributes = Attributes> extends ResourceHooks<Row<A>> {
-  /** Singular, as in bodies and policy names. */
+  /** Unique in the model; the kind of its rows in the change log. */
   readonly name: string
+  /** Singular and plural as bodies have them. */
+  readonly singular: string
   readonly plural: string
-  /** Path below /v2.0 where it differs from the plural with dashes. */
+  /** As in `create_<policyName>`. */
+  readonly policyName: string
+  /** Path below /v2.0, or below the parent's object, where it differs from the plural with dashes. */
   readonly path: string
+  readonly parent: Parent | null
+  /** The attribute that names the object in a path; other than `id`: unique, within the parent if there is one. */
+  readonly key: string
   readonly table: string
   readonly attributes: A
   readonly notFound: { readonly type: ErrorType; readonly param: string }
+  /** None: an inner table of the product, without a path of its own. */
   readonly operations: readonly ('list' | 'show' | 'create' | 'update' | 'delete')[]
+  readonly actions: readonly Action[]
   /** Counted per project against this quota; null: not limited. */
   readonly quota: string | null
   readonly references: Readonly<Record<string, Reference>>
   /** Parents whose revision rises, and whose change is logged, whenever this one is written. */
   readonly bumps: readonly string[]
+  readonly conflicts: Conflicts
+  /** What a client hears when others still refer to the object it deletes. */
+  readonly inUse: ((before: Readonly<Draft>) => ApiError) | null
   /** One paragraph for the reference page. */
   readonly docs: string
 }
 
-type Defaulted = 'path' | 'operations' | 'quota' | 'references' | 'bumps'
+type Defaulted =
+  | 'singular'
+  | 'policyName'
+  | 'path'
+  | 'parent'
+  | 'key'
+  | 'operations'
+  | 'actions'
+  | 'quota'
+  | 'references'
+  | 'bumps'
+  | 'conflicts'
+  | 'inUse'
 type ResourceSpec<A extends Attributes> = Omit<Resource<A>, Defaulted> & Partial<Pick<Resource<A>, Defaulted>>
 
 export const defineResource = <const A extends Attributes>(spec: ResourceSpec<A>): Resource<A> =>
   Object.freeze({
+    singular: spec.name,
+    policyName: spec.singular ?? spec.name,
     operations: ['list', 'show', 'create', 'update', 'delete'] as const,
+    actions: [],
     quota: null,
     references: {},
     bumps: [],
+    conflicts: {},
+    inUse: null,
+    parent: null,
+    key: 'id',
     path: spec.plural.replaceAll('_', '-'),
     ...spec,
   })
 
 export interface ExtensionPart extends ResourceHooks<Readonly<Draft>> {
   readonly attributes?: Attributes
+  readonly actions?: readonly Action[]
+  readonly references?: Readonly<Record<string, Reference>>
+  readonly conflicts?: Conflicts
 }
 
 export interface Extension {

@@ -1,9 +1,11 @@
 /** A layer-2 broadcast domain. */
 import { ApiError } from '#kernel/errors.ts'
 import {
+  audienceList,
   type Context,
   defineResource,
   type Draft,
+  EVERYONE,
   flag,
   list,
   oneOf,
@@ -29,7 +31,15 @@ const attributes = {
   name: text({ set: 'always', default: '', filter: true, sort: true }),
   admin_state_up: flag({ set: 'always', default: true, filter: true, sort: true }),
   status: oneOf(['ACTIVE', 'BUILD', 'DOWN', 'ERROR'], { filter: true, sort: true }),
-  shared: flag({ set: 'always', default: false, filter: true, sort: true, policy: true }),
+  shared: flag({
+    set: 'always',
+    default: false,
+    filter: true,
+    sort: true,
+    policy: true,
+    audience: { list: 'shared_with', sql: 't.shared_with' },
+  }),
+  shared_with: audienceList({ column: 'shared_with' }),
   /** 0 or left out: the largest the segment carries. */
   mtu: whole({ set: 'always', min: 0, max: 65535, filter: true, sort: true, policy: true }),
   port_security_enabled: flag({ set: 'always', default: true, policy: true }),
@@ -69,6 +79,7 @@ export const network = defineResource({
   docs: 'A layer-2 broadcast domain. The provider attributes say what carries it; without them the system chooses.',
   notFound: { type: 'NetworkNotFound', param: 'net_id' },
   quota: 'network',
+  inUse: ({ id }) => new ApiError('NetworkInUse', { net_id: id, ports: '' }, { reason: 'in_use' }),
   attributes,
   check: ({ after }) => {
     if (!after) return []
@@ -90,7 +101,11 @@ async function createNetwork(context: Context, { after }: Write<Network>): Promi
     physical_network: wanted['provider:physical_network'] ?? null,
     segmentation_id: wanted['provider:segmentation_id'] ?? null,
   })
-  return { status: 'ACTIVE', mtu: chosenMtu(context.segments.maxMtu(segment), wanted.mtu) }
+  return {
+    status: 'ACTIVE',
+    shared_with: wanted.shared ? [EVERYONE] : [],
+    mtu: chosenMtu(context.segments.maxMtu(segment), wanted.mtu),
+  }
 }
 
 async function updateNetwork(context: Context, { before, after, given }: Write<Network>): Promise<Partial<Draft>> {
@@ -108,9 +123,13 @@ async function updateNetwork(context: Context, { before, after, given }: Write<N
     patch['mtu'] = mtu
   }
   if (old.shared && !wanted.shared) await refuseUnsharing(context, wanted)
-  // What others see of the subnets changes with the network: say so in the change log.
-  if (old.shared !== wanted.shared)
-    for (const id of old.subnets) await context.update(subnet, id, { shared: wanted.shared })
+  if (old.shared !== wanted.shared) {
+    const others = old.shared_with.filter((one) => one !== EVERYONE)
+    const shared_with = wanted.shared ? [...others, EVERYONE] : others
+    patch['shared_with'] = shared_with
+    // What others see of the subnets changes with the network: say so in the change log.
+    for (const id of old.subnets) await context.update(subnet, id, { shared_with })
+  }
   return patch
 }
 

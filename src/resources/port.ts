@@ -2,6 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { parsePrefix } from '#kernel/ip.ts'
 import {
+  audienceList,
   type Context,
   defineResource,
   dictionary,
@@ -84,7 +85,16 @@ const attributes = {
   'binding:profile': dictionary({ set: 'always', default: {}, max: 4095, policy: true }),
   'binding:vif_type': text({ policy: true }),
   'binding:vif_details': dictionary({ policy: true }),
-  'network:shared': flag({ visible: false, sql: '(select n.shared from networks n where n.id = t.network_id)' }),
+  'network:shared': flag({
+    visible: false,
+    audience: {
+      list: 'network:shared_with',
+      sql: '(select n.shared_with from networks n where n.id = t.network_id)',
+    },
+  }),
+  'network:shared_with': audienceList({
+    sql: '(select to_jsonb(n.shared_with) from networks n where n.id = t.network_id)',
+  }),
   'network:project_id': text({
     visible: false,
     sql: '(select n.project_id from networks n where n.id = t.network_id)',
@@ -100,6 +110,9 @@ export const port = defineResource({
   docs: 'An attachment of a device to a network: MAC, fixed IPs, security groups, and the binding to a host.',
   notFound: { type: 'PortNotFound', param: 'port_id' },
   quota: 'port',
+  conflicts: {
+    ip_allocations_pkey: ({ values: [subnet_id, ip] }) => new ApiError('IpAddressAlreadyAllocated', { ip, subnet_id }),
+  },
   references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'] } },
   attributes,
   check: (write, limits) => (write.op === 'delete' || write.internal ? [] : checkPort(write, limits)),

@@ -45,6 +45,7 @@ export const securityGroup = defineResource({
   docs: 'A named set of rules. What no rule allows is dropped; a new group lets everything out and nothing in.',
   notFound: { type: 'SecurityGroupNotFound', param: 'id' },
   quota: 'security_group',
+  inUse: ({ id }) => new ApiError('SecurityGroupInUse', { id, reason: 'in use' }),
   attributes,
   check: (write) => checkGroup(write),
   inTx: async (context, write) => {

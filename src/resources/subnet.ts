@@ -3,6 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { formatPrefix, parsePrefix, prefixesOverlap } from '#kernel/ip.ts'
 import {
   address,
+  audienceList,
   cidr,
   type Context,
   defineResource,
@@ -58,8 +59,9 @@ const attributes = {
   ipv6_ra_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
   ipv6_address_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
   /** The network's; kept beside the subnet so that its history knows who could see it. */
-  shared: flag({ visible: false, filter: true, default: false }),
-  'network:shared': flag({ visible: false, sql: 't.shared' }),
+  shared: flag({ visible: false, filter: true, audience: { list: 'shared_with', sql: 't.shared_with' } }),
+  shared_with: audienceList({ column: 'shared_with' }),
+  'network:shared': flag({ visible: false, audience: { list: 'shared_with', sql: 't.shared_with' } }),
   'network:project_id': text({
     visible: false,
     sql: '(select n.project_id from networks n where n.id = t.network_id)',
@@ -75,6 +77,14 @@ export const subnet = defineResource({
   docs: 'A block of addresses on a network: allocation pools, gateway, and what DHCP and router advertisements say.',
   notFound: { type: 'SubnetNotFound', param: 'subnet_id' },
   quota: 'subnet',
+  inUse: ({ id }) =>
+    new ApiError('SubnetInUse', {
+      subnet_id: id,
+      reason: 'One or more ports have an IP allocation from this subnet.',
+    }),
+  conflicts: {
+    subnets_no_overlap: ({ object }) => overlapping(String(object['cidr']), String(object['network_id'])),
+  },
   references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'], lock: 'update' } },
   bumps: ['network_id'],
   attributes,
@@ -100,7 +110,7 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
   await context.ipam.setPools(wanted.id, allocation_pools)
   context.afterWrite(() => ensureDhcpPort(context, wanted.network_id))
-  return { gateway_ip, allocation_pools, shared: network?.['shared'] ?? false }
+  return { gateway_ip, allocation_pools, shared_with: network?.['shared_with'] ?? [] }
 }
 
 async function refuseOverlap(context: Context, wanted: Subnet): Promise<void> {
@@ -108,9 +118,13 @@ async function refuseOverlap(context: Context, wanted: Subnet): Promise<void> {
   for (const other of await context.find('subnet', { network_id: wanted.network_id })) {
     const taken = parsePrefix(String(other['cidr']))
     if (!block || !taken || !prefixesOverlap(block, taken)) continue
-    const sentence = `Requested subnet with cidr: ${wanted.cidr} for network: ${wanted.network_id} overlaps with another subnet`
-    throw new ApiError('InvalidInput', { error_message: sentence }, { reason: 'cidr_overlap', subnet_id: other['id'] })
+    throw overlapping(wanted.cidr, wanted.network_id, { subnet_id: other['id'] })
   }
+}
+
+function overlapping(block: string, networkId: string, facts: Readonly<Draft> = {}): ApiError {
+  const sentence = `Requested subnet with cidr: ${block} for network: ${networkId} overlaps with another subnet`
+  return new ApiError('InvalidInput', { error_message: sentence }, { reason: 'cidr_overlap', ...facts })
 }
 
 async function updateSubnet(context: Context, { before, after, given }: Write<Subnet>): Promise<undefined> {

@@ -1,10 +1,23 @@
 /** Boolean SQL over row `t`, with its parameters collected as it grows. */
-import type { Attribute } from '#model/attribute.ts'
+import { type Attribute, EVERYONE } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import { quoteName, readExpression } from './sql.ts'
 
+/** The parameters of one statement, and whom its audience flags are worked out for. */
 export class Binder {
   readonly params: unknown[] = []
+  readonly #projectId: string | null
+  #members: string | undefined
+
+  constructor(projectId: string | null = null) {
+    this.#projectId = projectId
+  }
+
+  /** What stands for the caller in the lists of audiences. */
+  members(): string {
+    const members = this.#projectId === null ? [EVERYONE] : [EVERYONE, this.#projectId]
+    return (this.#members ??= `${this.bind(members)}::text[]`)
+  }
 
   /** The placeholder of a new parameter. */
   bind(value: unknown): string {
@@ -21,9 +34,18 @@ export type Expression =
   | { readonly op: 'equals'; readonly attribute: string; readonly value: string | number | boolean | null }
   | { readonly op: 'matches'; readonly attribute: string; readonly pattern: string; readonly ignoreCase: boolean }
 
-const read = (resource: ComposedResource, name: string): string => {
-  const attribute = resource.attributes[name === 'tenant_id' ? 'project_id' : name]
-  return (attribute && readExpression(attribute)) ?? 'null'
+/** How an attribute is read from row `t` for the binder's caller; null for an input-only one. */
+export const readFor = (attribute: Attribute, binder: Binder): string | null =>
+  attribute.audience ? `(${attribute.audience.sql} && ${binder.members()})` : readExpression(attribute)
+
+/** The attribute a rule means: the old name of `project_id`; `shared` of what has none is its network's. */
+const meant = ({ attributes }: ComposedResource, name: string): Attribute | undefined =>
+  attributes[name === 'tenant_id' ? 'project_id' : name] ??
+  (name === 'shared' ? attributes['network:shared'] : undefined)
+
+const read = (resource: ComposedResource, name: string, binder: Binder): string => {
+  const attribute = meant(resource, name)
+  return (attribute && readFor(attribute, binder)) ?? 'null'
 }
 
 export function expressionSql(resource: ComposedResource, expression: Expression, binder: Binder): string {
@@ -39,7 +61,7 @@ export function expressionSql(resource: ComposedResource, expression: Expression
       return equalsSql(resource, expression.attribute, expression.value, binder)
     case 'matches': {
       const operator = expression.ignoreCase ? '~*' : '~'
-      return `(coalesce((${read(resource, expression.attribute)})::text ${operator} ${binder.bind(expression.pattern)}, false))`
+      return `(coalesce((${read(resource, expression.attribute, binder)})::text ${operator} ${binder.bind(expression.pattern)}, false))`
     }
   }
 }
@@ -51,8 +73,8 @@ function equalsSql(
   value: string | number | boolean | null,
   binder: Binder,
 ): string {
-  const attribute = resource.attributes[name === 'tenant_id' ? 'project_id' : name]
-  const left = attribute && readExpression(attribute)
+  const attribute = meant(resource, name)
+  const left = attribute && readFor(attribute, binder)
   if (!left) return 'false'
   if (value === null) return `(${left} is null)`
   if (attribute.pg === 'boolean')
@@ -67,15 +89,12 @@ export interface SortKey {
   readonly descending: boolean
 }
 
-export const orderBy = (resource: ComposedResource, keys: readonly SortKey[]): string =>
-  keys.map(({ name, descending }) => `${column(resource, name)}${descending ? ' desc' : ''}`).join(', ')
-
-const column = (resource: ComposedResource, name: string): string =>
-  readExpression(resource.attributes[name] as Attribute) as string
+export const orderBy = (resource: ComposedResource, keys: readonly SortKey[], binder: Binder): string =>
+  keys.map(({ name, descending }) => `${read(resource, name, binder)}${descending ? ' desc' : ''}`).join(', ')
 
 /** Rows after row `m` in this order (nulls last, as PostgreSQL sorts ascending). */
-export function afterMarker(resource: ComposedResource, keys: readonly SortKey[]): string {
-  const of = (name: string, alias: string): string => column(resource, name).replaceAll(/\bt\./g, `${alias}.`)
+export function afterMarker(resource: ComposedResource, keys: readonly SortKey[], binder: Binder): string {
+  const of = (name: string, alias: string): string => read(resource, name, binder).replaceAll(/\bt\./g, `${alias}.`)
   const steps = keys.map(({ name, descending }, index) => {
     const equal = keys.slice(0, index).map((key) => `${of(key.name, 't')} is not distinct from ${of(key.name, 'm')}`)
     const [a, m] = [of(name, 't'), of(name, 'm')]
@@ -95,7 +114,7 @@ export function filterSql(
   binder: Binder,
 ): string {
   const attribute = resource.attributes[name] as Attribute
-  const expression = readExpression(attribute) as string
+  const expression = readFor(attribute, binder) as string
   const present = values.filter((value) => value !== null)
   const parts = present.length < values.length ? [`${expression} is null`] : []
   if (attribute.pg === 'uuid[]')
@@ -114,6 +133,24 @@ export function fixedIpsSql(wanted: Readonly<Record<string, readonly string[]>>,
   if (ip_address_substr)
     conditions.push(`host(a.ip_address) like any(${binder.bind(ip_address_substr.map(likeAnywhere))})`)
   return `t.id in (select a.port_id from ip_allocations a where ${conditions.join(' and ')})`
+}
+
+/** What is asked of an object's tags: all of these, any of these, not all of these, none of these. */
+export interface TagFilter {
+  readonly all?: readonly string[]
+  readonly any?: readonly string[]
+  readonly notAll?: readonly string[]
+  readonly notAny?: readonly string[]
+}
+
+export function tagsSql({ all, any, notAll, notAny }: TagFilter, binder: Binder): string {
+  const list = (tags: readonly string[]): string => `${binder.bind(tags)}::text[]`
+  return [
+    ...(all ? [`t.tags @> ${list(all)}`] : []),
+    ...(any ? [`t.tags && ${list(any)}`] : []),
+    ...(notAll ? [`not t.tags @> ${list(notAll)}`] : []),
+    ...(notAny ? [`not t.tags && ${list(notAny)}`] : []),
+  ].join(' and ')
 }
 
 const likeAnywhere = (text: string): string => `%${text.replaceAll(/[\\%_]/g, (one) => `\\${one}`)}%`

@@ -8,7 +8,10 @@ import {
   filterSql,
   fixedIpsSql,
   orderBy,
+  readFor,
   type SortKey,
+  type TagFilter,
+  tagsSql,
 } from './condition.ts'
 import type { Database } from './pool.ts'
 import { imageList, selectList } from './sql.ts'
@@ -20,6 +23,10 @@ export interface ListQuery {
   readonly filters: Readonly<Record<string, readonly unknown[]>>
   /** Ports only. */
   readonly fixedIps?: Readonly<Record<string, readonly string[]>>
+  /** Resources with tags only. */
+  readonly tags?: TagFilter
+  /** Whom audience flags are worked out for; default: a caller without project. */
+  readonly projectId?: string | null
   /** RFC 3339: changed at or after. */
   readonly changedSince?: string
   readonly sort: readonly SortKey[]
@@ -42,7 +49,7 @@ export async function listJson(
     database,
     resource,
     `row_to_json(o)::text as json`,
-    selectList(resource, names, true),
+    (binder) => selectList(resource, names, { twins: true, read: (attribute) => readFor(attribute, binder) }),
     query,
   )
   return rows.map((row) => row.json)
@@ -58,7 +65,7 @@ export async function listImages(
     database,
     resource,
     'row_to_json(o) as image',
-    imageList(resource),
+    () => imageList(resource),
     query,
   )
   return rows.map((row) => row.image)
@@ -70,8 +77,9 @@ export async function isVisible(
   resource: ComposedResource,
   id: string,
   visible: Expression,
+  projectId: string | null,
 ): Promise<boolean> {
-  const binder = new Binder()
+  const binder = new Binder(projectId)
   const text = `/* once */ select 1 from ${resource.table} t where t.id = ${binder.bind(id)} and ${expressionSql(resource, visible, binder)}`
   return (await database.query(text, binder.params)).length > 0
 }
@@ -80,34 +88,35 @@ async function run<R extends Record<string, unknown>>(
   database: Database,
   resource: ComposedResource,
   result: string,
-  columns: string,
+  columns: (binder: Binder) => string,
   query: ListQuery,
 ): Promise<R[]> {
-  const binder = new Binder()
+  const binder = new Binder(query.projectId)
   const { where, keys } = conditions(resource, query, binder)
   const limit = query.limit === undefined ? '' : ` limit ${binder.bind(query.limit)}`
   const marker = query.marker === undefined ? '' : ` join ${resource.table} m on m.id = ${binder.bind(query.marker)}`
   // The expressions are evaluated for the rows that stay: those are chosen first.
-  const chosen = `select t.* from ${resource.table} t${marker} where ${where} order by ${orderBy(resource, keys)}${limit}`
-  const text = `select ${result} from (${chosen}) t, lateral (select ${columns}) o`
+  const chosen = `select t.* from ${resource.table} t${marker} where ${where} order by ${orderBy(resource, keys, binder)}${limit}`
+  const text = `select ${result} from (${chosen}) t, lateral (select ${columns(binder)}) o`
   const rows = await database.query<R>(isUsual(query) ? text : `/* once */ ${text}`, binder.params)
   return query.reverse ? rows.reverse() : rows
 }
 
 /** Asked for in a way that many ask: worth preparing. Of the others there are as many as clients can think of. */
-const isUsual = ({ filters, sort, fixedIps, changedSince, partial }: ListQuery): boolean =>
-  Object.keys(filters).length <= 1 && sort.length <= 1 && !fixedIps && !changedSince && !partial
+const isUsual = ({ filters, sort, fixedIps, tags, changedSince, partial }: ListQuery): boolean =>
+  Object.keys(filters).length <= 1 && sort.length <= 1 && !fixedIps && !tags && !changedSince && !partial
 
 function conditions(resource: ComposedResource, query: ListQuery, binder: Binder): { where: string; keys: SortKey[] } {
   const parts = [expressionSql(resource, query.visible, binder)]
   for (const [name, values] of Object.entries(query.filters)) parts.push(filterSql(resource, name, values, binder))
   if (query.fixedIps) parts.push(fixedIpsSql(query.fixedIps, binder))
+  if (query.tags) parts.push(tagsSql(query.tags, binder))
   if (query.changedSince) parts.push(`t.updated_at >= ${binder.bind(query.changedSince)}::timestamptz`)
   const named = query.sort.some((key) => key.name === 'id')
     ? query.sort
     : [...query.sort, { name: 'id', descending: false }]
   const keys = named.map((key) => (query.reverse ? { ...key, descending: !key.descending } : key))
-  if (query.marker !== undefined) parts.push(afterMarker(resource, keys))
+  if (query.marker !== undefined) parts.push(afterMarker(resource, keys, binder))
   return { where: parts.join(' and '), keys }
 }
 
@@ -117,8 +126,9 @@ export async function listVisibleIds(
   resource: ComposedResource,
   ids: readonly string[],
   visible: Expression,
+  projectId: string | null,
 ): Promise<{ id: string; visible: boolean }[]> {
-  const binder = new Binder()
+  const binder = new Binder(projectId)
   const text = `/* once */ select t.id, ${expressionSql(resource, visible, binder)} as visible from ${resource.table} t where t.id = any(${binder.bind(ids)}::uuid[])`
   return database.query(text, binder.params)
 }

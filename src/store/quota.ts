@@ -15,9 +15,11 @@ export const countStatement = (
 })
 
 /** Null unless the error is a refused count; then the limit and what was used of it. */
-export const overQuota = (error: unknown): { readonly limit: number; readonly used: number } | null => {
+export const overQuota = (
+  error: unknown,
+): { readonly resource: string; readonly limit: number; readonly used: number } | null => {
   const { code, detail } = error as { code?: string; detail?: string }
-  return code === 'DQ001' && detail ? (JSON.parse(detail) as { limit: number; used: number }) : null
+  return code === 'DQ001' && detail ? (JSON.parse(detail) as { resource: string; limit: number; used: number }) : null
 }
 
 export interface Limit {

@@ -9,11 +9,15 @@ export const quoteName = (name: string): string => `"${name.replaceAll('"', '""'
 export const readExpression = (attribute: Attribute): string | null =>
   attribute.sql ?? (attribute.column === null ? null : `t.${quoteName(attribute.column)}`)
 
-/** `expr as "attribute", …` over row `t`. `project_id` is shown as `tenant_id` too where `twins`. */
-export function selectList(resource: ComposedResource, names: readonly string[], twins = false): string {
+/** `expr as "attribute", …` over row `t`, each read by `read`. `project_id` is shown as `tenant_id` too where `twins`. */
+export function selectList(
+  resource: ComposedResource,
+  names: readonly string[],
+  { twins = false, read = readExpression }: { twins?: boolean; read?: (attribute: Attribute) => string | null } = {},
+): string {
   return names
     .flatMap((name) => {
-      const expression = readExpression(resource.attributes[name] as Attribute)
+      const expression = read(resource.attributes[name] as Attribute)
       if (!expression) return []
       const own = `${expression} as ${quoteName(name)}`
       return twins && name === 'project_id' ? [own, `${expression} as tenant_id`] : [own]

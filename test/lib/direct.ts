@@ -51,10 +51,10 @@ export function direct(core: Core, project = 'p1', roles: readonly string[] = ['
       return (await create(kind, { [plural]: values }))[plural]
     },
     update: async (kind, id, values) =>
-      JSON.parse((await updateObject(core, resource(kind), id, { [kind]: values }, request())).body)[kind],
-    remove: async (kind, id) => void (await deleteObject(core, resource(kind), id, request())),
+      JSON.parse((await updateObject(core, resource(kind), { id }, { [kind]: values }, request())).body)[kind],
+    remove: async (kind, id) => void (await deleteObject(core, resource(kind), { id }, request())),
     show: async (kind, id, asOf) =>
-      JSON.parse(await showObject(core, resource(kind), id, caller, { fields: undefined, asOf })),
+      JSON.parse(await showObject(core, resource(kind), { id }, caller, { fields: undefined, asOf })),
   }
 }
 

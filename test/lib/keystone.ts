@@ -6,6 +6,7 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
@@ -72,7 +73,7 @@ function writeConfig({ dir, port, tokenSeconds = 3600 }: KeystoneOptions): strin
   const file = join(dir, `keystone-${port}.conf`)
   const sections = {
     DEFAULT: { log_file: join(dir, 'keystone.log') },
-    database: { connection: `sqlite:///${join(dir, 'keystone.db')}?timeout=30` },
+    database: { connection: `sqlite:///${join(dir, 'keystone.db')}?timeout=30`, sqlite_synchronous: false },
     token: { provider: 'fernet', expiration: tokenSeconds },
     fernet_tokens: { key_repository: join(dir, 'fernet') },
     fernet_receipts: { key_repository: join(dir, 'fernet') },
@@ -94,6 +95,9 @@ async function setUp(dir: string, config: string, url: string): Promise<string> 
   const password = 'of-this-run'
   const manage = (...args: string[]) => run('keystone-manage', ['--config-file', config, ...args])
   await manage('db_sync')
+  // Keystone leaves cursors open, and with SQLite's first journal their readers would keep every writer out.
+  using database = new DatabaseSync(join(dir, 'keystone.db'))
+  database.exec('pragma journal_mode = wal')
   await Promise.all([manage('fernet_setup', ...owner), manage('credential_setup', ...owner)])
   const endpoints = ['public', 'internal', 'admin'].flatMap((name) => [`--bootstrap-${name}-url`, url])
   await manage('bootstrap', '--bootstrap-password', password, '--bootstrap-region-id', 'RegionOne', ...endpoints)
@@ -182,7 +186,14 @@ function clientOf(url: string, adminPassword: string, stop: () => Promise<void>)
     OS_USER_DOMAIN_NAME: 'Default',
     OS_PROJECT_DOMAIN_NAME: 'Default',
   }
-  const call: Keystone['call'] = async (method, path, body, headers = {}) =>
-    send(method, path, body, { 'x-auth-token': headers['x-auth-token'] ?? (await token(administrator)), ...headers })
+  let kept: string | null = null
+  const call: Keystone['call'] = async (method, path, body, headers = {}) => {
+    if ('x-auth-token' in headers) return send(method, path, body, headers)
+    kept ??= await token(administrator)
+    const answer = await send(method, path, body, { ...headers, 'x-auth-token': kept })
+    if (answer.status !== 401) return answer
+    kept = await token(administrator)
+    return send(method, path, body, { ...headers, 'x-auth-token': kept })
+  }
   return { url, adminPassword, env, call, token, stop, [Symbol.asyncDispose]: stop }
 }

@@ -31,7 +31,7 @@ import { testCluster, testDatabase } from './postgres.ts'
 
 export interface TestServerOptions {
   /** Default: none, which believes X-Project-Id and X-Roles. */
-  readonly identity?: 'none' | 'builtin'
+  readonly identity?: 'none' | 'builtin' | Identity
   readonly settings?: Partial<ServerSettings>
   readonly log?: Logger
   /** Called for every statement, for tests that count them. */
@@ -97,7 +97,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   })
   const model = compose(coreResources, extensions)
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
-  const identity = options.identity === 'builtin' ? builtin(stack, url, log) : createNone()
+  const { identity: asked = 'none' } = options
+  const identity = asked === 'builtin' ? builtin(stack, url, log) : asked === 'none' ? createNone() : asked
   const app = createApi({
     ...hostsIn(database),
     core,

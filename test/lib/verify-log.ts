@@ -75,7 +75,7 @@ export function verifySuperseded(rows: readonly ChangeRow[]): string[] {
 /** What is read from elsewhere at the time and is no change of the object. */
 const PASSING: Readonly<Record<string, readonly string[]>> = {
   agent: ['alive', 'heartbeat_timestamp', 'started_at', 'configurations'],
-  port: ['network:shared'],
+  port: ['network:shared', 'network:shared_with'],
 }
 
 function differences(kind: string, a: ChangeRow['after'], b: ChangeRow['after']): string[] {

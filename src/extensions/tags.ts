@@ -1,0 +1,151 @@
+/** Tags: short texts that users hang on their objects, and the operations that change them. */
+import { ApiError } from '#kernel/errors.ts'
+import {
+  type Action,
+  type Call,
+  type Context,
+  defineExtension,
+  type Extension,
+  type ExtensionPart,
+  list,
+  parseText,
+  Reject,
+  type Resource,
+} from '#model/define.ts'
+import { network } from '#resources/network.ts'
+import { port } from '#resources/port.ts'
+import { securityGroup } from '#resources/security-group.ts'
+import { subnet } from '#resources/subnet.ts'
+
+/** Lengths and numbers are Neutron's. A comma would not get through the filters, a slash not through a path. */
+const MAX_TAGS = 50
+const MAX_LENGTH = 255
+
+const tag = {
+  schema: { type: 'string', minLength: 1, maxLength: MAX_LENGTH, pattern: '^[^,/]+$' },
+  parse: (value: unknown): string => {
+    const text = parseText(MAX_LENGTH)(value)
+    if (text === '' || /[,/]/.test(text))
+      throw new Reject(`'${text}' is not a valid tag: it may not be empty nor hold , or /`)
+    return text
+  },
+}
+const tagList = { max: MAX_TAGS, unique: true, pg: 'text[]' } as const
+
+const tagsOf = ({ object }: Call): readonly string[] => (object['tags'] ?? []) as readonly string[]
+
+const parseTag = (value: string | undefined): string => {
+  try {
+    return tag.parse(value)
+  } catch (error) {
+    throw error instanceof Reject
+      ? new ApiError('HTTPBadRequest', { reason: `Invalid input: ${error.message}.` })
+      : error
+  }
+}
+
+function operations(resource: Resource): readonly Action[] {
+  const read = { rule: null } as const
+  const write = { rule: `update_${resource.policyName}` } as const
+  const store = (context: Context, { object }: Call, tags: readonly string[]) =>
+    context.update(resource, String(object['id']), { tags })
+  const require = (call: Call): string => {
+    const wanted = parseTag(call.params['tag'])
+    if (!tagsOf(call).includes(wanted)) throw new ApiError('TagNotFound', { tag: wanted })
+    return wanted
+  }
+  return [
+    {
+      ...read,
+      name: 'list_tags',
+      method: 'GET',
+      path: 'tags',
+      docs: 'The tags of the object.',
+      run: async (_, call) => ({ tags: tagsOf(call) }),
+    },
+    {
+      ...read,
+      name: 'check_tag',
+      method: 'GET',
+      path: 'tags/:tag',
+      docs: 'Has the object the tag? 204 if so.',
+      run: async (_, call) => void require(call),
+    },
+    {
+      ...write,
+      name: 'replace_tags',
+      method: 'PUT',
+      path: 'tags',
+      body: { tags: list(tag, { ...tagList, set: 'create', required: true }) },
+      docs: 'Gives the object these tags and no others.',
+      run: async (context, call) => {
+        const tags = call.body['tags'] as readonly string[]
+        await store(context, call, tags)
+        return { tags }
+      },
+    },
+    {
+      ...write,
+      name: 'add_tag',
+      method: 'PUT',
+      path: 'tags/:tag',
+      status: 201,
+      docs: 'Gives the object a tag.',
+      run: async (context, call) => {
+        const [wanted, tags] = [parseTag(call.params['tag']), tagsOf(call)]
+        if (tags.includes(wanted)) return
+        if (tags.length >= MAX_TAGS) throw new ApiError('HTTPBadRequest', { reason: `more than ${MAX_TAGS} tags` })
+        await store(context, call, [...tags, wanted])
+      },
+    },
+    {
+      ...write,
+      name: 'remove_tags',
+      method: 'DELETE',
+      path: 'tags',
+      docs: 'Takes all tags from the object.',
+      run: async (context, call) => void (await store(context, call, [])),
+    },
+    {
+      ...write,
+      name: 'remove_tag',
+      method: 'DELETE',
+      path: 'tags/:tag',
+      docs: 'Takes a tag from the object.',
+      run: async (context, call) => {
+        const gone = require(call)
+        await store(
+          context,
+          call,
+          tagsOf(call).filter((one) => one !== gone),
+        )
+      },
+    },
+  ]
+}
+
+const tagged = (resource: Resource, set: 'never' | 'create' = 'never'): readonly [string, ExtensionPart] => [
+  resource.name,
+  {
+    attributes: { tags: list(tag, { ...tagList, set, default: [], column: 'tags', sql: 'to_jsonb(t.tags)' }) },
+    actions: operations(resource),
+  },
+]
+
+const part = (alias: string, description: string, updated: string, on: Extension['on'] = {}): Extension =>
+  defineExtension({ alias, name: alias, description, updated, on })
+
+export const tags: readonly Extension[] = Object.freeze([
+  part(
+    'standard-attr-tag',
+    'Tags of resources, and filters by them.',
+    '2017-01-01T00:00:00-00:00',
+    Object.fromEntries([
+      tagged(network as Resource),
+      tagged(subnet as Resource),
+      tagged(port as Resource, 'create'),
+      tagged(securityGroup as Resource),
+    ]),
+  ),
+  part('tag-ports-during-bulk-creation', 'Ports may be given tags when they are made.', '2019-12-29T19:00:00-00:00'),
+])
