@@ -29,7 +29,8 @@ DIR/clouds.yaml for the openstack client and prints "ready URL" when it serves. 
   --port N         port of the API (9696); agents connect on the next one
   --data DIR       folder of the database, secrets, logs and deuteron.yaml
   --database URL   use this PostgreSQL (15 or newer) instead of the embedded one
-  --identity KIND  builtin: a user "admin" with a random password; none: no questions asked
+  --identity KIND  builtin: a user "admin" with a random password; none: no questions asked;
+                   keystone: tokens of the Keystone at --keystone-auth-url, asked as --keystone-username
   --workers N      API processes (0: API and feed in one process)
 
 Every setting of docs/reference/config.md is taken as a flag, too.`,
@@ -192,11 +193,20 @@ const greet = ({ settings, folder, account, context }: Up, url: string): void =>
     ['  data', folder],
     ['  log', join(folder, 'server.log')],
     ...(canLogIn ? [['  use', `. ${join(folder, 'openrc')} && openstack network create demo`]] : []),
+    ...(settings.identity === 'keystone' ? keystoneRows(settings, url) : []),
     ['  stop', 'Ctrl-C'],
   ]
   out.line(out.paint('bold', 'Deuteron is up.'))
   for (const row of columns(rows)) out.line(row)
 }
+
+/** Clients find this server in Keystone's catalogue, where somebody must put it once. */
+const keystoneRows = ({ keystoneAuthUrl }: ServerSettings, url: string): string[][] => [
+  ['  identity', `Keystone at ${keystoneAuthUrl}`],
+  ['  once', 'openstack service create --name deuteron network'],
+  ['  once', `openstack endpoint create --region RegionOne deuteron public ${url}`],
+  ['  use', 'openstack network create demo'],
+]
 
 /** True when an openrc stands in the folder that fits the identity in force. */
 const prepareAccess = (settings: ServerSettings, folder: string, account: Account, url: string): boolean => {
