@@ -1,4 +1,5 @@
 /** The report: our results beside the peer's, what was lost, what is still to do. All pure. */
+import { columns } from '#cli/output.ts'
 import { moduleOf, type Outcome, type Row, type Rows, verdictOn } from './results.ts'
 
 export interface Comparison {
@@ -53,15 +54,42 @@ export const behindPeer = ({ planned, ours, peer }: Comparison): string[] =>
 export const aheadOfPeer = ({ planned, ours, peer }: Comparison): string[] =>
   planned.filter((test) => !is(peer, test, 'success') && is(ours, test, 'success'))
 
-const NOT_RUN: Row = { status: 'fail', seconds: 0, reason: 'not run' }
+/** What went wrong beside the tests: classes that could not clean up behind themselves. */
+export const badTearDowns = ({ ours }: Comparison): string[] =>
+  [...ours].flatMap(([test, { status }]) => (test.startsWith('tearDownClass') && status === 'fail' ? [test] : []))
 
-/** One line for each reason, the most frequent first, with the tests it holds up. */
+const NOT_RUN: Row = { status: 'fail', seconds: 0, reason: 'not run' }
+const ID = /[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}/g
+
+/** Tests by what became of them, the most frequent first; ids in a reason do not tell two reasons apart. */
 export const byReason = (tests: readonly string[], rows: Rows): { reason: string; tests: string[] }[] => {
   const reasonOf = (test: string): string => {
     const { status, reason } = verdictOn(rows, test) ?? NOT_RUN
-    return `${status}: ${reason.replaceAll(/[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}/g, '<id>')}`
+    return `${status}: ${reason.replaceAll(ID, '<id>')}`
   }
   return [...Map.groupBy(tests, reasonOf)]
     .map(([reason, held]) => ({ reason, tests: held }))
     .sort((a, b) => b.tests.length - a.tests.length)
+}
+
+const section = (title: string, tests: readonly string[], rows: Rows, most: number): string[] => {
+  if (tests.length === 0) return []
+  const reasons = byReason(tests, rows).flatMap(({ reason, tests: held }) => [
+    `  ${held.length} × ${reason}`,
+    ...held.slice(0, most).map((test) => `      ${test}`),
+    ...(held.length > most ? [`      … and ${held.length - most} more`] : []),
+  ])
+  return ['', `${title}: ${tests.length}`, ...reasons]
+}
+
+/** The whole report; at most `most` tests are named for one reason. */
+export const reportOf = (comparison: Comparison, most: number): string[] => {
+  const { ours, peer } = comparison
+  return [
+    ...columns(tableOf(comparison)),
+    ...section('the peer passes, we do not', behindPeer(comparison), ours, most),
+    ...section('we pass, the peer does not', aheadOfPeer(comparison), peer, most),
+    ...section('classes that did not clean up', badTearDowns(comparison), ours, most),
+    ...section('LOST: passed before, not now', regressions(comparison), ours, Number.POSITIVE_INFINITY),
+  ]
 }

@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { columns } from '#cli/output.ts'
 import { checkPort } from '#launch/server-process.ts'
 import { messageOf, UserError } from '#launch/user-error.ts'
 import { fillCatalogue, logIn } from './catalogue.ts'
@@ -11,7 +10,7 @@ import { type CloudOptions, extensionsOf, publicNetwork, startHosts, startServer
 import { startKeystone } from './keystone.ts'
 import { type Options, parseOptions } from './options.ts'
 import { createProgress } from './progress.ts'
-import { aheadOfPeer, behindPeer, byReason, type Comparison, regressions, tableOf } from './report.ts'
+import { type Comparison, regressions, reportOf } from './report.ts'
 import { classOf, formatRows, parseRows, type Row, type Rows } from './results.ts'
 import { listTests, prepareTempest, runTests } from './tempest.ts'
 
@@ -111,26 +110,6 @@ const record = (passed: ReadonlySet<string>, ours: Rows): void => {
   writeFileSync(PASSED, `${[...new Set([...passed, ...now])].sort().join('\n')}\n`)
 }
 
-const print = (title: string, tests: readonly string[], rows: Rows): void => {
-  if (tests.length === 0) return
-  say(`\n${title}: ${tests.length}`)
-  for (const { reason, tests: held } of byReason(tests, rows)) {
-    say(`  ${reason}`)
-    for (const test of held.slice(0, 8)) say(`    ${test}`)
-    if (held.length > 8) say(`    … and ${held.length - 8} more`)
-  }
-}
-
-const report = (comparison: Comparison): number => {
-  const lost = regressions(comparison)
-  say()
-  for (const line of columns(tableOf(comparison))) say(line)
-  print('the peer passes, we do not', behindPeer(comparison), comparison.ours)
-  print('we pass, the peer does not', aheadOfPeer(comparison), comparison.peer)
-  print('LOST: passed before, not now', lost, comparison.ours)
-  return lost.length
-}
-
 const runIn = async (folder: string, options: Options): Promise<number> => {
   await using stack = new AsyncDisposableStack()
   const stop = onInterrupt(stack)
@@ -160,14 +139,15 @@ const runIn = async (folder: string, options: Options): Promise<number> => {
   const ours = new Map([...(options.rerunFailures ? earlier : []), ...progress.rows])
   writeFileSync(results, formatRows(ours))
   const peer = parseRows(readFileSync(join(HERE, 'peer.tsv'), 'utf8'))
-  const passed = readPassed()
-  const lost = report({ planned, ours: progress.rows, peer, passed })
-  if (options.record) record(passed, progress.rows)
+  const comparison: Comparison = { planned, ours: progress.rows, peer, passed: readPassed() }
+  writeFileSync(join(folder, 'report.txt'), `${reportOf(comparison, Number.POSITIVE_INFINITY).join('\n')}\n`)
+  say(`\n${reportOf(comparison, 5).join('\n')}`)
+  if (options.record) record(comparison.passed, progress.rows)
   if (options.stay) {
     say(`\nKeystone ${cloud.keystone}, API ${cloud.url}, user admin, password secret; Ctrl-C ends them`)
     await stop
   }
-  return lost === 0 ? 0 : 1
+  return regressions(comparison).length === 0 ? 0 : 1
 }
 
 /** Ctrl-C and SIGTERM end what was started, then us. */

@@ -95,7 +95,7 @@ export const listTests = (folder: string): string[] => {
   const list = tempest('run', '--config-file', 'etc/tempest.conf', '--list-tests', '--regex', SELECTION)
   return runProgram(list, { env: env(folder), cwd })
     .split('\n')
-    .filter((line) => /^[a-z_.]+\./.test(line) && line.includes('[id-'))
+    .filter((line) => /^[a-z_.]+\..*\[.*id-/.test(line))
     .sort()
 }
 
