@@ -1,7 +1,6 @@
 /** A layer-2 broadcast domain. */
 import { ApiError } from '#kernel/errors.ts'
 import {
-  audienceList,
   type Context,
   defineResource,
   type Draft,
@@ -18,6 +17,7 @@ import {
 } from '#model/define.ts'
 import { port } from './port.ts'
 import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
+import { shareable } from './sharing.ts'
 import { subnet } from './subnet.ts'
 
 export const NETWORK_TYPES = ['flat', 'vlan', 'vxlan', 'geneve', 'gre', 'local'] as const
@@ -31,15 +31,7 @@ const attributes = {
   name: text({ set: 'always', default: '', filter: true, sort: true }),
   admin_state_up: flag({ set: 'always', default: true, filter: true, sort: true }),
   status: oneOf(['ACTIVE', 'BUILD', 'DOWN', 'ERROR'], { filter: true, sort: true }),
-  shared: flag({
-    set: 'always',
-    default: false,
-    filter: true,
-    sort: true,
-    policy: true,
-    audience: { list: 'shared_with', sql: 't.shared_with' },
-  }),
-  shared_with: audienceList({ column: 'shared_with' }),
+  ...shareable,
   /** 0 or left out: the largest the segment carries. */
   mtu: whole({ set: 'always', min: 0, max: 65535, filter: true, sort: true, policy: true }),
   port_security_enabled: flag({ set: 'always', default: true, policy: true }),
