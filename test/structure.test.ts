@@ -29,7 +29,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   dataplane: ['kernel', 'wire', 'protocol'],
   agent: ['kernel', 'wire', 'dataplane'],
   lab: ['kernel', 'wire', 'protocol', 'launch'],
-  cli: ['kernel', 'model', 'resources', 'extensions', 'lab', 'launch', 'store'],
+  cli: ['kernel', 'model', 'resources', 'extensions', 'policy', 'lab', 'launch', 'store'],
 }
 
 /** Bans that a reader may wonder about. */

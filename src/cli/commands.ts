@@ -35,6 +35,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'status, migration, backup and restore of the database',
     load: async () => (await import('./db.ts')).dbCommand,
   },
+  policy: {
+    summary: 'the policy in force, and what it says to a caller',
+    load: async () => (await import('./policy.ts')).policyCommand,
+  },
   config: { summary: 'show the settings in force', load: async () => (await import('./config.ts')).configCommand },
   reference: {
     summary: 'write the generated pages of docs/reference',

@@ -1,4 +1,4 @@
-/** `deuteron reference`: writes the pages of docs/reference that follow from the model and the catalogue of errors. */
+/** `deuteron reference`: writes the pages of docs/reference that follow from the model, the catalogue of errors and the policy. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { extensions } from '#extensions/index.ts'
@@ -8,17 +8,19 @@ import { coreResources } from '#resources/index.ts'
 import type { Command } from './command.ts'
 import { apiReference } from './reference-api.ts'
 import { errorsReference } from './reference-errors.ts'
+import { policyReference } from './reference-policy.ts'
 
 /** File name → text. */
 export const referencePages = (): Readonly<Record<string, string>> => ({
   'api.md': apiReference(compose(coreResources, extensions)),
   'errors.md': errorsReference(),
+  'policy.md': policyReference(),
 })
 
 export const referenceCommand: Command = {
   usage: 'reference [--check]',
   help: `
-Writes docs/reference/api.md and docs/reference/errors.md from what the program itself knows.
+Writes docs/reference/api.md, errors.md and policy.md from what the program itself knows.
 With --check it writes nothing, and fails when they are stale. For those who change Deuteron.`,
 
   run: async (args, { root, out }) => {

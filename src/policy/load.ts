@@ -62,11 +62,11 @@ export function loadRules(
     }
   }
   const add = (name: string, texts: readonly RuleText[], source: Rule['source'], known: RuleDefault | null): void => {
-    const checks = texts.flatMap((text) => read(name, text) ?? [])
+    const checks = texts.flatMap((one) => read(name, one) ?? [])
     const within = known?.within === undefined ? null : read(name, known.within)
     const [first] = checks
     if (!first) return
-    const text: Check = checks.length === 1 ? first : { kind: 'any', of: checks }
+    const text = checks.length === 1 ? first : anyOf(checks)
     rules.set(name, {
       name,
       text,
@@ -89,6 +89,11 @@ export function loadRules(
   if (problems.length > 0) throw new PolicyError(problems)
   return rules
 }
+
+const anyOf = (checks: readonly Check[]): Check => ({
+  kind: 'any',
+  of: checks.flatMap((check) => (check.kind === 'any' ? check.of : [check])),
+})
 
 /** The same overrides under present names; a rule that is overridden under both follows its present one. */
 export function presentNames(
