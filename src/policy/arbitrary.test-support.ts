@@ -70,12 +70,27 @@ export const callers: fc.Arbitrary<Caller> = fc.record({
   projectName: nullable,
   domainId: nullable,
   systemScope: fc.constantFrom('all' as const, null),
-  roles: fc.subarray(['admin', 'member', 'reader', 'a', 'ab']),
+  roles: fc.subarray(['admin', 'member', 'reader', 'advsvc', 'data_plane_integrator', 'a', 'ab']),
   serviceRoles: fc.subarray(['service']),
   expiresAt: fc.constant(new Date(0)),
 })
 
+/** Whatever the default rules ask of an object and those above it, and more. */
 export const targets: fc.Arbitrary<Target> = fc.dictionary(
-  fc.constantFrom('project_id', 'network:project_id', 'shared', 'network:shared', 'device_owner', 'up', 'user_id'),
-  fc.constantFrom<unknown>('a', 'b', 'ab', '', 'Admin', 'True', true, false, null, 5, 'network:dhcp', 'None'),
+  fc.constantFrom(
+    'project_id',
+    'network:project_id',
+    'security_group:project_id',
+    'ext_parent:project_id',
+    'ext_parent:shared',
+    'shared',
+    'network:shared',
+    'router:external',
+    'target_tenant',
+    'target_project',
+    'device_owner',
+    'up',
+    'user_id',
+  ),
+  fc.constantFrom<unknown>('a', 'b', 'ab', '', 'Admin', 'True', true, false, null, 5, 'network:dhcp', 'None', '*'),
 )
