@@ -43,7 +43,7 @@ export const PACKAGES = {
   /** What `deuteron conformance` runs. */
   conformance: CONFORMANCE,
   /** Everything `deuteron test all` runs. */
-  test: [...LAB, 'util-linux', 'mount', 'keystone'],
+  test: [...LAB, 'util-linux', 'mount', 'openssl', 'keystone'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type PackageSet = keyof typeof PACKAGES

@@ -32,7 +32,7 @@ interface Cloud {
   readonly keystone: Keystone
   /** Ids by name. */
   readonly ids: Readonly<Record<string, string>>
-  /** The server's settings for this Keystone, and others. */
+  /** As a server with these settings has it, besides the address; as user neutron unless they say otherwise. */
   identity(...flags: string[]): Identity
 }
 
@@ -66,16 +66,13 @@ async function prepare(t: TestContext): Promise<Cloud> {
   return { dir, keystone, ids, identity }
 }
 
-const settingsOf = ({ url }: Keystone, flags: string[]) =>
-  loadSettings(
-    'server',
-    [
-      ['--identity', 'keystone', '--keystone-auth-url', url.replace(/\/v3$/, '')],
-      ['--keystone-username', 'neutron', '--keystone-password', PASSWORD, '--keystone-project-name', 'services'],
-      flags,
-    ].flat(),
-    {},
-  ).settings
+const AS_NEUTRON = `--keystone-username neutron --keystone-password ${PASSWORD} --keystone-project-name services`
+
+const settingsOf = ({ url }: Keystone, flags: string[]) => {
+  const address = ['--identity', 'keystone', '--keystone-auth-url', url.replace(/\/v3$/, '')]
+  const others = flags.some((flag) => flag.startsWith('--keystone-application')) ? [] : AS_NEUTRON.split(' ')
+  return loadSettings('server', [...address, ...others, ...flags], {}).settings
+}
 
 const onProject = (name: string) => ({ project: { name, domain: DEFAULT } })
 
@@ -215,6 +212,19 @@ test('identity is a real Keystone', { skip: keystoneMissing, timeout: 180_000 },
     assert.equal(await ask(held, '/v2.0/networks', { ...NETWORK, service }), 201)
   })
 
+  await t.test('the server itself may come with an application credential', async () => {
+    const neutron = { 'x-auth-token': await login(keystone, 'neutron', onProject('services')) }
+    const path = `/users/${ids['neutron']}/application_credentials`
+    const { body } = await keystone.call('POST', path, { application_credential: { name: 'server' } }, neutron)
+    const { id, secret } = body.application_credential
+    const [named, hidden] = ['--keystone-application-credential-id', '--keystone-application-credential-secret']
+    const token = await login(keystone, 'mia', onProject('blue'))
+    const who = async (flags: string[]) =>
+      (await cloud.identity(...flags).authenticate({ 'x-auth-token': token })).userName
+    assert.equal(await who([named, id, hidden, secret]), 'mia')
+    await assert.rejects(who([named, id, hidden, 'wrong']), /refuses this server's own credential/)
+  })
+
   await t.test('a trust makes its holder somebody else', async () => {
     const mia = { 'x-auth-token': await login(keystone, 'mia', onProject('blue')) }
     const trust = {
@@ -232,7 +242,7 @@ test('identity is a real Keystone', { skip: keystoneMissing, timeout: 180_000 },
   })
 
   await t.test('an expired token passes with that of a service', async () => {
-    await using brief = await startKeystone({ dir: cloud.dir, port: await freePort(), tokenSeconds: 4 })
+    await using brief = await startKeystone({ dir: cloud.dir, port: await freePort(), tokenSeconds: 6 })
     const token = await login(brief, 'mia', onProject('blue'))
     assert.equal(await ask(token), 200)
     const { expiresAt } = await callerOf(token)

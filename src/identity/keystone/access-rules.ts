@@ -11,9 +11,13 @@ export interface AccessRule {
   readonly path: string
 }
 
+/** Ten times the API's longest; what is matched against many rules is kept short. */
+const LONGEST_PATH = 2048
+
 /** Whether a rule allows the request, to a service of this type. */
 export const allows = (rules: readonly AccessRule[], serviceType: string, { method, path }: RequestTarget): boolean => {
   const [asked = ''] = path.split('?', 1)
+  if (asked.length > LONGEST_PATH) return false
   return rules.some((rule) => rule.service === serviceType && rule.method === method && pathMatches(rule.path, asked))
 }
 
