@@ -50,10 +50,17 @@ const nodeArgv = (root: string, script: string, flags: readonly string[]): strin
   ...flags,
 ]
 
-/** Starts PostgreSQL and the server; resolves when the API answers. */
-export const startServer = async (stack: AsyncDisposableStack, options: CloudOptions): Promise<Program> => {
-  const { root, folder, port, feedPort, workers, keystone } = options
-  const database = await startThrowawayPostgres()
+export interface Server {
+  readonly databaseUrl: string
+  /** As a loader of settings reads them. */
+  readonly flags: readonly string[]
+  /** SIGKILL to it and its workers; resolves when they are gone. */
+  kill(): Promise<void>
+  /** On the same database and ports; resolves when the API answers. */
+  start(): Promise<void>
+}
+
+const flagsOf = ({ folder, port, feedPort, workers, keystone }: CloudOptions): string[] => {
   const settings = {
     ...SETTINGS,
     port,
@@ -63,16 +70,35 @@ export const startServer = async (stack: AsyncDisposableStack, options: CloudOpt
     identity: 'keystone',
     'keystone-auth-url': keystone,
     'keystone-username': SERVICE_USER,
+    'keystone-password': PASSWORD,
   }
-  const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
-  const program = startProgram(stack, {
-    argv: nodeArgv(root, 'server.ts', flags),
-    log: join(folder, 'server.log'),
-    env: { ...process.env, DEUTERON_DATABASE_URL: database.url, DEUTERON_KEYSTONE_PASSWORD: PASSWORD },
-    cwd: folder,
-  })
-  await waitForHttp('the server', `${options.url}/healthz`, program)
-  return program
+  return Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
+}
+
+/** Starts PostgreSQL and the server; resolves when the API answers. */
+export const startServer = async (stack: AsyncDisposableStack, options: CloudOptions): Promise<Server> => {
+  const { root, folder, url } = options
+  const { url: databaseUrl } = await startThrowawayPostgres()
+  const flags = flagsOf(options)
+  const launch = async (): Promise<Program> => {
+    const program = startProgram(stack, {
+      argv: nodeArgv(root, 'server.ts', flags),
+      log: join(folder, 'server.log'),
+      env: { ...process.env, DEUTERON_DATABASE_URL: databaseUrl },
+      cwd: folder,
+    })
+    await waitForHttp('the server', `${url}/healthz`, program)
+    return program
+  }
+  let running = await launch()
+  return {
+    databaseUrl,
+    flags,
+    kill: () => running.stop('SIGKILL'),
+    start: async () => {
+      running = await launch()
+    },
+  }
 }
 
 /** Simulated hosts `host-1` … `host-N`; resolves when the server knows the agents of all of them. */

@@ -20,6 +20,10 @@ export interface Options {
   readonly stay: boolean
   readonly record: boolean
   readonly rerunFailures: boolean
+  /** One of so many transactions fails; 0: none. */
+  readonly faults: number
+  /** Seconds between two kills of the server; 0: none. */
+  readonly kill: number
 }
 
 const TEXT = { type: 'string' } as const
@@ -42,6 +46,8 @@ const parse = (args: readonly string[]) => {
         stay: FLAG,
         record: FLAG,
         'rerun-failures': FLAG,
+        faults: { ...TEXT, default: '0' },
+        kill: { ...TEXT, default: '0' },
       },
     }).values
   } catch (error) {
@@ -81,5 +87,7 @@ export const parseOptions = (args: readonly string[]): Options => {
     stay: given.stay,
     record: given.record,
     rerunFailures: given['rerun-failures'],
+    faults: number('faults', given.faults, 0, 1_000_000),
+    kill: number('kill', given.kill, 0, 86_400),
   }
 }

@@ -1,132 +1,80 @@
 /** `deuteron conformance`: real Keystone and tempest against the server, compared with what a real Neutron did. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { checkPort } from '#launch/server-process.ts'
 import { messageOf, UserError } from '#launch/user-error.ts'
 import { fillCatalogue, logIn } from './catalogue.ts'
-import { type CloudOptions, extensionsOf, publicNetwork, startHosts, startServer } from './cloud.ts'
+import { type CloudOptions, extensionsOf, publicNetwork, type Server, startHosts, startServer } from './cloud.ts'
+import { inconsistencies } from './consistency.ts'
+import { injectFaults } from './faults.ts'
 import { startKeystone } from './keystone.ts'
+import { killNowAndThen } from './kill.ts'
 import { type Options, parseOptions } from './options.ts'
+import { choosePorts } from './ports.ts'
 import { createProgress } from './progress.ts'
 import { type Comparison, regressions, reportOf } from './report.ts'
-import { classOf, formatRows, parseRows, type Row, type Rows } from './results.ts'
+import { formatRows, parseRows, type Row, type Rows } from './results.ts'
+import { chooseTests, readIds, recordPassed } from './selection.ts'
 import { listTests, prepareTempest, runTests } from './tempest.ts'
 
 const HERE = import.meta.dirname
-const ROOT = resolve(HERE, '..')
 const PASSED = join(HERE, 'passed.tsv')
 
 const say = (line = ''): void => {
   process.stdout.write(`${line}\n`)
 }
 
-/** Three ports side by side that nobody uses now. */
-const freePorts = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  try {
-    for (const next of [port, port + 1, port + 2]) await checkPort('127.0.0.1', next, '--port')
-    return port
-  } catch {
-    return freePorts()
-  }
-}
-
-/** The ports of an earlier run on this folder are taken again: Keystone's catalogue names them. */
-const choosePort = async ({ port }: Options, folder: string): Promise<number> => {
-  const file = join(folder, 'port')
-  const chosen = port ?? (existsSync(file) ? Number(readFileSync(file, 'utf8')) : await freePorts())
-  for (const next of [chosen, chosen + 1, chosen + 2]) await checkPort('127.0.0.1', next, '--port')
-  writeFileSync(file, String(chosen))
-  return chosen
-}
-
 interface Cloud {
   readonly keystone: string
   readonly url: string
   readonly token: string
+  readonly server: Server
 }
 
-/** Keystone on `port`, the API on the next, agents on the one after that. */
+/** Keystone on the first port, the API on the next, agents on the one after that. */
 const startCloud = async (stack: AsyncDisposableStack, options: Options, folder: string): Promise<Cloud> => {
-  const port = await choosePort(options, folder)
+  const port = await choosePorts(options.port, folder)
   const url = `http://127.0.0.1:${port + 1}`
   say('starting Keystone …')
   const home = join(folder, 'keystone')
-  const keystone = await startKeystone(stack, { folder: home, port, log: join(folder, 'keystone.log') })
-  await fillCatalogue(keystone.url, url)
-  const token = await logIn(keystone.url, 'admin', 'admin')
+  const { url: keystone } = await startKeystone(stack, { folder: home, port, log: join(folder, 'keystone.log') })
+  await fillCatalogue(keystone, url)
+  const token = await logIn(keystone, 'admin', 'admin')
   say('starting the server and its hosts …')
-  const cloud: CloudOptions = {
-    root: ROOT,
-    folder,
-    port: port + 1,
-    feedPort: port + 2,
-    url,
-    workers: options.workers,
-    hosts: options.hosts,
-    keystone: keystone.url,
-  }
-  await startServer(stack, cloud)
+  const { workers, hosts } = options
+  const root = resolve(HERE, '..')
+  const cloud: CloudOptions = { root, folder, port: port + 1, feedPort: port + 2, url, workers, hosts, keystone }
+  const server = await startServer(stack, cloud)
   await startHosts(stack, cloud, token)
-  return { keystone: keystone.url, url, token }
+  return { keystone, url, token, server }
 }
 
-/** The tests asked for. */
-const chooseTests = (all: readonly string[], { only, list, rerunFailures }: Options, earlier: Rows): string[] => {
-  const listed =
-    list === null
-      ? null
-      : new Set(
-          readFileSync(list, 'utf8')
-            .split('\n')
-            .map((line) => line.split('\t')[0]),
-        )
-  const failed = new Set([...earlier].flatMap(([test, { status }]) => (status === 'fail' ? [test] : [])))
-  return all.filter(
-    (test) =>
-      (only === null || only.test(test)) &&
-      (listed === null || listed.has(test)) &&
-      (!rerunFailures || failed.has(test) || failed.has(`setUpClass (${classOf(test)})`)),
-  )
-}
-
-const readPassed = (): Set<string> =>
-  new Set(
-    existsSync(PASSED)
-      ? readFileSync(PASSED, 'utf8')
-          .split('\n')
-          .filter((line) => line !== '')
-      : [],
-  )
-
-/** Adds what passed to the ratchet. */
-const record = (passed: ReadonlySet<string>, ours: Rows): void => {
-  const now = [...ours].flatMap(([test, { status }]) => (status === 'success' ? [test] : []))
-  writeFileSync(PASSED, `${[...new Set([...passed, ...now])].sort().join('\n')}\n`)
-}
-
-const runIn = async (folder: string, options: Options): Promise<number> => {
-  await using stack = new AsyncDisposableStack()
-  const stop = onInterrupt(stack)
-  const results = join(folder, 'results.tsv')
-  const earlier = existsSync(results) ? parseRows(readFileSync(results, 'utf8')) : new Map<string, Row>()
-  const cloud = await startCloud(stack, options, folder)
+/** Writes tempest's configuration; answers the tests to run. */
+const prepare = async (cloud: Cloud, options: Options, folder: string, earlier: Rows): Promise<string[]> => {
   const network = await publicNetwork(cloud.url, cloud.token)
   if (network.id === null) say(`no external network: ${network.reason}`)
   const extensions = await extensionsOf(cloud.url, cloud.token)
-  const tempest = join(folder, 'tempest')
-  mkdirSync(tempest, { recursive: true })
-  prepareTempest({ folder: tempest, keystone: cloud.keystone, publicNetwork: network.id, extensions })
-  const planned = chooseTests(listTests(tempest), options, earlier)
+  mkdirSync(folder, { recursive: true })
+  prepareTempest({ folder, keystone: cloud.keystone, publicNetwork: network.id, extensions })
+  const listed = options.list === null ? null : readIds(options.list)
+  const planned = chooseTests(listTests(folder), { ...options, listed }, earlier)
   if (planned.length === 0) throw new UserError('No test is chosen: look at --only and --list.', { exitCode: 2 })
-  say(`${planned.length} tests; ${extensions.length} extensions; logs in ${folder}`)
+  say(`${planned.length} tests; ${extensions.length} extensions; logs in ${resolve(folder, '..')}`)
+  return planned
+}
+
+/** Runs the tests, with whatever goes wrong meanwhile on purpose; answers what became of them. */
+const test = async (
+  stack: AsyncDisposableStack,
+  { server }: Cloud,
+  { concurrency, minutes, faults: oneOf, kill: seconds }: Options,
+  folder: string,
+  planned: readonly string[],
+): Promise<Rows> => {
+  const faults = oneOf > 0 ? await injectFaults(stack, server.databaseUrl, oneOf) : null
+  const killer = seconds > 0 ? killNowAndThen(server, seconds) : null
   const progress = createProgress(planned.length, join(folder, 'failures'))
-  const { concurrency, minutes } = options
+  const tempest = join(folder, 'tempest')
   const how = await runTests(stack, {
     folder: tempest,
     tests: planned,
@@ -136,28 +84,53 @@ const runIn = async (folder: string, options: Options): Promise<number> => {
   })
   progress.end()
   if (how === 'time limit') say(`cut off after ${minutes} minutes; what had finished counts`)
-  const ours = new Map([...(options.rerunFailures ? earlier : []), ...progress.rows])
-  writeFileSync(results, formatRows(ours))
-  const peer = parseRows(readFileSync(join(HERE, 'peer.tsv'), 'utf8'))
-  const comparison: Comparison = { planned, ours: progress.rows, peer, passed: readPassed() }
-  writeFileSync(join(folder, 'report.txt'), `${reportOf(comparison, Number.POSITIVE_INFINITY).join('\n')}\n`)
-  say(`\n${reportOf(comparison, 5).join('\n')}`)
-  if (options.record) record(comparison.passed, progress.rows)
-  if (options.stay) {
-    say(`\nKeystone ${cloud.keystone}, API ${cloud.url}, user admin, password secret; Ctrl-C ends them`)
-    await stop
-  }
-  return regressions(comparison).length === 0 ? 0 : 1
+  if (killer) say(`the server was killed ${await killer.stop()} times`)
+  if (faults) say(`${await faults.count()} transactions were made to fail`)
+  return progress.rows
 }
 
-/** Ctrl-C and SIGTERM end what was started, then us. */
-const onInterrupt = (stack: AsyncDisposableStack): Promise<never> => {
-  const alive = setInterval(() => undefined, 1 << 30)
+/** Whether all is well: nothing lost that passed before, and the database is consistent. */
+const judge = async (
+  { server }: Cloud,
+  { kill, record }: Options,
+  folder: string,
+  comparison: Comparison,
+): Promise<boolean> => {
+  const wrong = await inconsistencies(server)
+  const database = wrong.length === 0 ? ['the database is consistent'] : ['the database is INCONSISTENT', ...wrong]
+  const report = (most: number): string => [...reportOf(comparison, most), '', ...database].join('\n')
+  writeFileSync(join(folder, 'report.txt'), `${report(Number.POSITIVE_INFINITY)}\n`)
+  say(`\n${report(5)}`)
+  if (record) recordPassed(PASSED, comparison.ours)
+  // A client whose server is killed sees that: then only the database is judged.
+  return wrong.length === 0 && (kill > 0 || regressions(comparison).length === 0)
+}
+
+const runIn = async (folder: string, options: Options): Promise<number> => {
+  await using stack = new AsyncDisposableStack()
+  endOnSignals(stack)
+  const results = join(folder, 'results.tsv')
+  const earlier = existsSync(results) ? parseRows(readFileSync(results, 'utf8')) : new Map<string, Row>()
+  const cloud = await startCloud(stack, options, folder)
+  const planned = await prepare(cloud, options, join(folder, 'tempest'), earlier)
+  const ours = await test(stack, cloud, options, folder, planned)
+  writeFileSync(results, formatRows(new Map([...(options.rerunFailures ? earlier : []), ...ours])))
+  const peer = parseRows(readFileSync(join(HERE, 'peer.tsv'), 'utf8'))
+  const good = await judge(cloud, options, folder, { planned, ours, peer, passed: readIds(PASSED) })
+  if (options.stay) {
+    say(`\nKeystone ${cloud.keystone}, API ${cloud.url}, user admin, password secret; Ctrl-C ends them`)
+    await new Promise(() => undefined)
+  }
+  return good ? 0 : 1
+}
+
+/** Ctrl-C and SIGTERM end what was started, then us; until then we stay. */
+const endOnSignals = (stack: AsyncDisposableStack): void => {
+  const alive = setInterval(() => undefined, 60_000)
   stack.defer(() => clearInterval(alive))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)))
   }
-  return new Promise(() => undefined)
 }
 
 const main = async (): Promise<number> => {

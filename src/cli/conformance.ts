@@ -8,7 +8,8 @@ export const conformanceCommand: Command = {
   help: `
 Runs the API tests of tempest and neutron-tempest-plugin, as Debian packages them, with a Keystone of its own
 against this server and simulated hosts, and compares each result with that of a real Neutron. Fails when a test
-that passed once (conformance/passed.tsv) does not pass. As root, missing Debian packages are installed.
+that passed once (conformance/passed.tsv) does not pass, or the database is inconsistent afterwards.
+As root, missing Debian packages are installed.
 
   --only REGEX      tests whose id matches, as test_ports or PortsTestJSON
   --list FILE       tests named in FILE, one a line
@@ -21,6 +22,8 @@ that passed once (conformance/passed.tsv) does not pass. As root, missing Debian
   --port BASE       Keystone on BASE, API on BASE+1, agents on BASE+2 (free ports)
   --workers N       API processes of the server (0: one process for all)
   --hosts N         simulated hosts (3)
+  --faults N        one of N writing transactions fails as a deadlock or a serialization failure
+  --kill S          kill the server every S seconds or so and start it again; judges the database only
   --record          add what passed to conformance/passed.tsv`,
 
   run: async (args, { root, env, out }) => {

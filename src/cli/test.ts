@@ -29,7 +29,7 @@ export const testCommand: Command = {
 Runs the checks (types, lint, format) and the tests; "all" is the default.
 
   check      tsc, oxlint, biome
-  unit       tests beside the code, src/**
+  unit       tests beside the code, src/** and conformance/**
   scenario   test/scenario, test/contract and the tests of the tree itself
   netns      test/netns: real packets in network namespaces; needs root
 
@@ -116,7 +116,7 @@ const check = async (tally: Tally, { root, out }: CommandContext): Promise<void>
 }
 
 const FILES: Readonly<Record<Exclude<Suite, 'check'>, readonly string[]>> = {
-  unit: ['src/**/*.test.ts'],
+  unit: ['src/**/*.test.ts', 'conformance/**/*.test.ts'],
   scenario: ['test/*.test.ts', 'test/scenario/**/*.test.ts', 'test/contract/**/*.test.ts'],
   netns: ['test/netns/**/*.test.ts'],
 }
