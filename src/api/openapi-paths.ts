@@ -1,7 +1,9 @@
 /** The operations of the model's resources, as OpenAPI path items. */
 import type { Attribute } from '#model/attribute.ts'
-import type { ComposedResource } from '#model/compose.ts'
-import { type Json, pascal, ref, typesByStatus, visibleOf } from './openapi-schemas.ts'
+import type { ComposedResource, Model } from '#model/compose.ts'
+import type { Action } from '#model/define.ts'
+import { actionPath, collectionPath, objectPath } from '#model/paths.ts'
+import { actionBody, type Json, pascal, ref, typesByStatus, visibleOf } from './openapi-schemas.ts'
 
 export const json = (schema: Json): Json => ({ 'application/json': { schema } })
 export const answer = (description: string, schema: Json): Json => ({ description, content: json(schema) })
@@ -68,6 +70,13 @@ const several = (name: string, description: string, items: Json): Json => ({
   explode: true,
 })
 
+const TAG_FILTERS = [
+  query('tags', 'Only objects with all of these tags, separated by commas.', { type: 'string' }),
+  query('tags-any', 'Only objects with any of these tags.', { type: 'string' }),
+  query('not-tags', 'Only objects without at least one of these tags.', { type: 'string' }),
+  query('not-tags-any', 'Only objects with none of these tags.', { type: 'string' }),
+]
+
 /** A filter of every filterable attribute; repeated values are alternatives. */
 function filters(resource: ComposedResource): Json[] {
   const filterable = Object.entries(resource.attributes).filter(([, { filter }]) => filter)
@@ -103,6 +112,7 @@ function listParameters(resource: ComposedResource): Json[] {
         ]
   return [
     ...filters(resource),
+    ...('tags' in resource.attributes ? TAG_FILTERS : []),
     fields(resource),
     ...order,
     ...shared(
@@ -118,7 +128,9 @@ function listParameters(resource: ComposedResource): Json[] {
 const fields = (resource: ComposedResource): Json =>
   several('fields', 'Only these attributes.', { type: 'string', enum: visibleOf(resource).map(([name]) => name) })
 
-const tagOf = (resource: ComposedResource): string => words(resource.plural)
+/** The heading a resource's operations stand under, and the plural in their names. */
+export const headingOf = (resource: ComposedResource): string => words(pluralOf(resource))
+const pluralOf = ({ name, singular, plural }: ComposedResource): string => (name === singular ? plural : `${name}s`)
 
 /** `security_group_rules` → `Security group rules`. */
 export const words = (name: string): string => {
@@ -130,11 +142,23 @@ const article = (name: string): string => `${/^[aeiou]/.test(name) ? 'an' : 'a'}
 
 const planned = answer('What would be done; only with `dry_run`.', ref('schemas', 'Plan'))
 
+const UUID: Json = { type: 'string', format: 'uuid' }
+const inPath = (name: string, schema: Json): Json => ({ name, in: 'path', required: true, schema })
+const parametersOf = (parameters: readonly Json[]): Json => (parameters.length > 0 ? { parameters } : {})
+
+/** The ids in the path of a collection, or of one of its objects. */
+const pathParameters = ({ parent, key, attributes }: ComposedResource, member: boolean): Json[] => [
+  ...(parent ? [inPath('parent_id', UUID)] : []),
+  ...(member ? [inPath('id', key === 'id' ? UUID : { ...attributes[key]?.schema })] : []),
+]
+
 function collectionOperations(resource: ComposedResource): Json {
-  const { name, plural } = resource
+  const { name } = resource
+  const plural = pluralOf(resource)
   const base = pascal(name)
-  const about = { tags: [tagOf(resource)] }
+  const about = { tags: [headingOf(resource)] }
   return {
+    ...parametersOf(pathParameters(resource, false)),
     ...(resource.operations.includes('list') && {
       get: {
         ...about,
@@ -164,9 +188,9 @@ function collectionOperations(resource: ComposedResource): Json {
 function objectOperations(resource: ComposedResource): Json {
   const { name } = resource
   const base = pascal(name)
-  const about = { tags: [tagOf(resource)] }
+  const about = { tags: [headingOf(resource)] }
   return {
-    parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
+    ...parametersOf(pathParameters(resource, true)),
     ...(resource.operations.includes('show') && {
       get: {
         ...about,
@@ -201,11 +225,57 @@ function objectOperations(resource: ComposedResource): Json {
   }
 }
 
-/** Path → path item, for every resource. */
-export const resourcePaths = (resources: Iterable<ComposedResource>): Record<string, Json> =>
+/** An action's operation. Its answer is described in words: what it holds follows from no definition. */
+function actionOperation(resource: ComposedResource, action: Action): Json {
+  const { name, method, docs, body, envelope = null, status } = action
+  const given = body && actionBody(body as Readonly<Record<string, Attribute>>)
+  const done = status ?? 200
+  const writes = method === 'GET' ? [] : shared('DryRun', ...(action.on === 'collection' ? [] : ['IfMatch']))
+  return {
+    tags: [headingOf(resource)],
+    operationId: `${name}_${resource.name}`,
+    summary: docs,
+    ...parametersOf(writes),
+    ...(given && {
+      requestBody: {
+        required: true,
+        content: json(envelope === null ? given : { type: 'object', properties: { [envelope]: given } }),
+      },
+    }),
+    responses: {
+      [done]: { description: 'Done.', content: json({ type: 'object' }) },
+      ...(method !== 'GET' && done !== 200 && { 200: planned }),
+      204: { description: 'Done; there is nothing to say.' },
+      ...errors(400, 403, 404, ...(method === 'GET' ? [] : [409, 412, 413])),
+    },
+  }
+}
+
+const braced = (path: string): string => path.replaceAll(/:(\w+)/g, '{$1}')
+
+function actionItems(model: Model, resource: ComposedResource): [string, Json][] {
+  const byPath = Map.groupBy(resource.actions, (action) => actionPath(model, resource, action))
+  return [...byPath].map(([path, actions]) => {
+    const own = [...(actions[0]?.path ?? '').matchAll(/:(\w+)/g)].map(([, name = '']) =>
+      inPath(name, { type: 'string' }),
+    )
+    const above = pathParameters(resource, actions[0]?.on !== 'collection')
+    const operations = actions.map((action) => [action.method.toLowerCase(), actionOperation(resource, action)])
+    return [braced(path), { ...parametersOf([...above, ...own]), ...Object.fromEntries(operations) }]
+  })
+}
+
+/** Path → path item, for every resource and its actions. */
+export const resourcePaths = (model: Model, resources: readonly ComposedResource[]): Record<string, Json> =>
   Object.fromEntries(
-    [...resources].flatMap((resource) => [
-      [`/v2.0/${resource.path}`, collectionOperations(resource)],
-      [`/v2.0/${resource.path}/{id}`, objectOperations(resource)],
-    ]),
+    resources.flatMap((resource) => {
+      const own: [string, Json][] = [
+        [braced(collectionPath(model, resource)), collectionOperations(resource)],
+        [braced(objectPath(model, resource)), objectOperations(resource)],
+      ]
+      return [
+        ...own.filter(([, item]) => Object.keys(item).some((key) => key !== 'parameters')),
+        ...actionItems(model, resource),
+      ]
+    }),
   )

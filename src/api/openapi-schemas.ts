@@ -45,7 +45,8 @@ function wordsOf(resource: ComposedResource, name: string, attribute: Attribute,
   const words: string[] = []
   if (op === 'create' && !attribute.required && attribute.default === undefined)
     words.push('Chosen by the system when left out.')
-  if (attribute.policy) words.push(`Subject to the policy rule \`${op}_${resource.name}:${name}\`, if there is one.`)
+  if (attribute.policy)
+    words.push(`Subject to the policy rule \`${op}_${resource.policyName}:${name}\`, if there is one.`)
   return words.join(' ')
 }
 
@@ -54,7 +55,7 @@ function shownSchema(resource: ComposedResource): JsonSchema {
     visibleOf(resource).map(([name, { schema, policy }]) => [
       name,
       policy
-        ? { ...schema, description: `Shown where the policy rule \`get_${resource.name}:${name}\` allows it.` }
+        ? { ...schema, description: `Shown where the policy rule \`get_${resource.policyName}:${name}\` allows it.` }
         : schema,
     ]),
   )
@@ -79,6 +80,18 @@ function givenSchema(resource: ComposedResource, op: 'create' | 'update'): JsonS
   }
 }
 
+/** What an action's body may have. */
+export function actionBody(attributes: Readonly<Record<string, Attribute>>): Json {
+  const given = Object.entries(attributes)
+  const required = given.flatMap(([name, one]) => (one.required ? [name] : []))
+  return {
+    type: 'object',
+    properties: Object.fromEntries(given.map(([name, { schema }]) => [name, schema])),
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+  }
+}
+
 const wrapped = (name: string, schema: Json, more: Record<string, Json> = {}): JsonSchema => ({
   type: 'object',
   properties: { [name]: schema, ...more },
@@ -87,12 +100,12 @@ const wrapped = (name: string, schema: Json, more: Record<string, Json> = {}): J
 
 /** Every body of a resource: as shown, in its envelope, in a list, and as given. */
 function resourceSchemas(resource: ComposedResource): Record<string, JsonSchema> {
-  const { name, plural } = resource
+  const { name, singular, plural } = resource
   const base = pascal(name)
   const shown = ref('schemas', base)
   const schemas: Record<string, JsonSchema> = {
     [base]: shownSchema(resource),
-    [`${base}Answer`]: wrapped(name, shown),
+    [`${base}Answer`]: wrapped(singular, shown),
     [`${base}List`]: wrapped(plural, { type: 'array', items: shown }, { [`${plural}_links`]: ref('schemas', 'Links') }),
   }
   if (resource.operations.includes('create')) {
@@ -100,15 +113,17 @@ function resourceSchemas(resource: ComposedResource): Record<string, JsonSchema>
     schemas[`${base}Create`] = givenSchema(resource, 'create')
     schemas[`${base}CreateBody`] = {
       oneOf: [
-        { title: 'One', ...wrapped(name, given) },
+        { title: 'One', ...wrapped(singular, given) },
         { title: 'Several, all or none', ...wrapped(plural, { type: 'array', items: given, minItems: 1 }) },
       ],
     }
-    schemas[`${base}CreateAnswer`] = { oneOf: [wrapped(name, shown), wrapped(plural, { type: 'array', items: shown })] }
+    schemas[`${base}CreateAnswer`] = {
+      oneOf: [wrapped(singular, shown), wrapped(plural, { type: 'array', items: shown })],
+    }
   }
   if (resource.operations.includes('update')) {
     schemas[`${base}Update`] = givenSchema(resource, 'update')
-    schemas[`${base}UpdateBody`] = wrapped(name, ref('schemas', `${base}Update`))
+    schemas[`${base}UpdateBody`] = wrapped(singular, ref('schemas', `${base}Update`))
   }
   return schemas
 }

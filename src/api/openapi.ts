@@ -6,7 +6,7 @@ import type { Model } from '#model/compose.ts'
 import type { FastifyInstance } from 'fastify'
 import { otherPaths } from './openapi-other.ts'
 import { documentPage } from './openapi-page.ts'
-import { resourcePaths, sharedParameters, words } from './openapi-paths.ts'
+import { headingOf, resourcePaths, sharedParameters } from './openapi-paths.ts'
 import { errorResponses, schemasOf, type OpenApiDocument } from './openapi-schemas.ts'
 
 const OTHER_TAGS = [
@@ -27,9 +27,15 @@ export function openApiDocument(model: Model): OpenApiDocument {
       summary: 'The OpenStack Networking API, with history, plans and idempotent writes.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    tags: [...resources.map(({ plural, docs }) => ({ name: words(plural), description: docs })), ...OTHER_TAGS],
+    tags: [...resources.map((one) => ({ name: headingOf(one), description: one.docs })), ...OTHER_TAGS],
     security: [{ token: [] }],
-    paths: { ...resourcePaths(resources), ...otherPaths([...model.resources.keys()], [...new Set(limited)]) },
+    paths: {
+      ...resourcePaths(model, resources),
+      ...otherPaths(
+        resources.map(({ name }) => name),
+        [...new Set(limited)],
+      ),
+    },
     components: {
       schemas: schemasOf(resources),
       responses: errorResponses(),

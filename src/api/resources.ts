@@ -4,7 +4,8 @@ import { type Core, createObjects, deleteObject, runAction, updateObject } from 
 import { parseAsOf, parseFields, parseListRequest } from '#core/query.ts'
 import { listObjects, type Place, showObject } from '#core/read.ts'
 import { ApiError } from '#kernel/errors.ts'
-import type { ComposedResource, Model } from '#model/compose.ts'
+import type { ComposedResource } from '#model/compose.ts'
+import { actionPath, collectionPath } from '#model/paths.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { pageLinks } from './links.ts'
 import { paramsOf, writeRequest } from './request.ts'
@@ -12,18 +13,13 @@ import { paramsOf, writeRequest } from './request.ts'
 type Params = Readonly<Record<string, string>>
 type ParamsRequest = FastifyRequest<{ Params: Params }>
 
-/** Path of a resource's collection; of one that is part of another, below its parent's object. */
-export function collectionPath(model: Model, { path, parent }: ComposedResource): string {
-  return parent ? `${collectionPath(model, model.resource(parent.resource))}/:parent_id/${path}` : `/v2.0/${path}`
-}
-
 const placeOf = ({ params }: ParamsRequest): Place => ({ id: params['id'] ?? '', parentId: params['parent_id'] })
 
 export function resourceRoutes(app: FastifyInstance, core: Core, { maxLimit }: { readonly maxLimit: number }): void {
   for (const resource of core.model.resources.values()) {
     const path = collectionPath(core.model, resource)
     const can = (operation: ComposedResource['operations'][number]): boolean => resource.operations.includes(operation)
-    actionRoutes(app, core, resource, path)
+    actionRoutes(app, core, resource)
     if (can('list'))
       app.get<{ Params: Params }>(path, (request, reply) => list(core, resource, maxLimit, request, reply))
     if (can('show'))
@@ -47,12 +43,12 @@ export function resourceRoutes(app: FastifyInstance, core: Core, { maxLimit }: {
   }
 }
 
-function actionRoutes(app: FastifyInstance, core: Core, resource: ComposedResource, path: string): void {
+function actionRoutes(app: FastifyInstance, core: Core, resource: ComposedResource): void {
   for (const action of resource.actions) {
     const member = action.on !== 'collection'
     app.route<{ Params: Params }>({
       method: action.method,
-      url: member ? `${path}/:id/${action.path}` : `${path}/${action.path}`,
+      url: actionPath(core.model, resource, action),
       handler: async (request, reply) => {
         if (action.method === 'DELETE') refuseBody(request)
         const { id: _id, parent_id: _parent, ...params } = request.params

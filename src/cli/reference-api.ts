@@ -1,6 +1,8 @@
 /** The text of docs/reference/api.md: resources, their attributes, who may set them, and the extensions. */
 import type { Attribute, JsonSchema } from '#model/attribute.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
+import type { Action } from '#model/define.ts'
+import { actionPath, collectionPath, objectPath } from '#model/paths.ts'
 
 const title = (name: string): string => {
   const text = name.replaceAll('_', ' ')
@@ -37,25 +39,45 @@ function row(name: string, attribute: Attribute): string {
   return `| \`${name}\` | ${cell(typeOf(schema))} | ${WHEN[set]} | ${cell(preset)} | ${inLists} | ${notes} |`
 }
 
-function resourceSection(resource: ComposedResource, added: ReadonlyMap<string, string>): string[] {
-  const { name, plural, path, docs, operations, quota, notFound } = resource
+/** A path as readers know it: `{id}` for `:id`. */
+const readable = (path: string): string => path.replaceAll(/:(\w+)/g, '{$1}')
+
+const actionRow = (model: Model, resource: ComposedResource, action: Action): string => {
+  const { method, body, envelope = null, rule, docs } = action
+  const given = Object.keys(body ?? {}).map(code)
+  const inside = given.length === 0 ? '' : `${envelope === null ? '' : `${code(envelope)}: `}${given.join(', ')}`
+  return `| \`${method} ${readable(actionPath(model, resource, action))}\` | ${inside} | ${rule === null ? '' : code(rule)} | ${cell(docs)} |`
+}
+
+function actionTable(model: Model, resource: ComposedResource): string[] {
+  if (resource.actions.length === 0) return []
+  const rows = resource.actions.map((action) => actionRow(model, resource, action))
+  return ['| action | body | policy rule | what |', '|---|---|---|---|', ...rows, '']
+}
+
+const headingOf = ({ name, singular, plural }: ComposedResource): string =>
+  title(name === singular ? plural : `${name}s`)
+
+function resourceSection(model: Model, resource: ComposedResource, added: ReadonlyMap<string, string>): string[] {
+  const { singular, plural, docs, operations, quota, notFound } = resource
   // What is neither shown nor accepted exists for policy alone; a filter on it still works.
   const attributes = Object.entries(resource.attributes).filter(
     ([, { visible, set, filter }]) => visible || set !== 'never' || filter,
   )
   const from = attributes.flatMap(([one]) => (added.has(one) ? [`\`${one}\` (\`${added.get(one)}\`)`] : []))
   return [
-    `## ${title(plural)}`,
+    `## ${headingOf(resource)}`,
     '',
     docs,
     '',
-    `\`/v2.0/${path}\`, \`/v2.0/${path}/{id}\`; bodies under \`${name}\` and \`${plural}\`. Operations: ${operations.join(', ')}.`,
+    `\`${readable(collectionPath(model, resource))}\`, \`${readable(objectPath(model, resource))}\`; bodies under \`${singular}\` and \`${plural}\`. Operations: ${operations.join(', ')}.`,
     `${quota ? `Counted against the quota \`${quota}\`. ` : ''}What is not there: \`${notFound.type}\`.`,
     '',
     '| attribute | value | set at | default | in lists | notes |',
     '|---|---|---|---|---|---|',
     ...attributes.map(([one, attribute]) => row(one, attribute)),
     '',
+    ...actionTable(model, resource),
     ...(from.length > 0 ? [`From extensions: ${from.join(', ')}.`, ''] : []),
   ]
 }
@@ -89,6 +111,7 @@ export const apiReference = (model: Model): string =>
     '|---|---|',
     '| an attribute marked *filter* | only objects with one of the given values; repeated: any of them |',
     '| `fixed_ips` (ports) | `ip_address=…`, `subnet_id=…`, `ip_address_substr=…` |',
+    '| `tags`, `tags-any`, `not-tags`, `not-tags-any` | objects with all of these tags, any, not all, none; separated by commas |',
     '| `fields` | only these attributes; repeated |',
     '| `sort_key`, `sort_dir` | order, in pairs |',
     '| `limit`, `marker`, `page_reverse` | pages, with links in `<plural>_links` |',
@@ -102,7 +125,9 @@ export const apiReference = (model: Model): string =>
     '| `If-Match: revision_number=N` | only if the object has this revision; else 412 |',
     '| `Idempotency-Key` (POST) | carried out once; the same request again gets the same answer |',
     '',
-    ...[...model.resources.values()].flatMap((one) => resourceSection(one, addedTo(model, one.name))),
+    ...[...model.resources.values()]
+      .filter(({ operations }) => operations.length > 0)
+      .flatMap((one) => resourceSection(model, one, addedTo(model, one.name))),
     '## Extensions',
     '',
     '| alias | name | what |',

@@ -159,7 +159,7 @@ export function runAction(
     const { rule } = action
     if (rule !== null && !permits(unit, rule, resource, unit.caller, object))
       throw new ApiError('PolicyNotAuthorized', { action: rule })
-    if (place) requireRevision(object, request.ifRevision)
+    if (place && action.method !== 'GET') requireRevision(object, request.ifRevision)
     const { values, given } = decoded
     return action.run(unit.context, { object, params, query, body: values, given })
   })

@@ -164,9 +164,10 @@ function clientOf(app: FastifyInstance, core: Core, caller: Headers): Client {
     get: (path, headers) => send('GET', path, undefined, headers),
     delete: (path, headers) => send('DELETE', path, undefined, headers),
     make: async (name, values) => {
-      const { status, body, text } = await post(core.model.resource(name).path, { [name]: values })
+      const { path, singular } = core.model.resource(name)
+      const { status, body, text } = await post(path, { [singular]: values })
       if (status !== 201) throw new Error(`POST ${name} was answered ${status}: ${text}`)
-      return body[name]
+      return body[singular]
     },
   }
 }
