@@ -7,6 +7,7 @@ import type { Credential } from '#identity/keystone/own-token.ts'
 import { createKeystone, type KeystoneOptions } from '#identity/keystone.ts'
 import { createNone } from '#identity/none.ts'
 import type { Logger } from '#kernel/log.ts'
+import type { Registry } from '#kernel/metrics.ts'
 import type { ServerSettings } from '#launch/settings.ts'
 
 export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
@@ -32,11 +33,12 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
   idempotencyRetention: settings.idempotencyRetention,
 })
 
-export function identityOf(settings: ServerSettings, log: Logger): Identity {
+export function identityOf(settings: ServerSettings, log: Logger, metrics?: Registry): Identity {
   const { identity, identityFile, dataDir, publicUrl } = settings
   if (identity === 'none') return createNone()
   if (identity === 'builtin') return createBuiltin({ file: identityFile ?? `${dataDir}/identity.json`, publicUrl, log })
-  return createKeystone({ ...keystoneOptionsOf(settings), log: log.child({ component: 'identity' }) })
+  const observed = { log: log.child({ component: 'identity' }), ...(metrics && { metrics }) }
+  return createKeystone({ ...keystoneOptionsOf(settings), ...observed })
 }
 
 /** The settings were found complete when they were loaded. */

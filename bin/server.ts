@@ -66,7 +66,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
     stack.defer(keepTidy(tidy, log))
   }
   if (role !== 'feed') {
-    const identity = identityOf(settings, log)
+    const identity = identityOf(settings, log, metrics)
     const { maxBodySize, paginationMaxLimit: maxLimit } = settings
     const hosts = hostsIn(database)
     const app = createApi({

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '#kernel/errors.ts'
+import { createRegistry } from '#kernel/metrics.ts'
 import { pino } from 'pino'
 import { createKeystone, type KeystoneOptions } from './keystone.ts'
 
@@ -269,6 +270,16 @@ test('a Keystone that is down, and back', async (t) => {
   assert.equal(await who('rita'), 'rita')
 })
 
+test('what Keystone said, and how long it took, is counted', async (t) => {
+  const metrics = createRegistry()
+  const { who, script } = await fixture(t, { metrics })
+  script.about = (token) => ({ status: token === 'bad' ? 404 : token === 'odd' ? 403 : 200, body: tokenOf(token) })
+  for (const token of ['mia', 'mia', 'rita', 'bad', 'odd']) await who(token).catch(() => null)
+  const text = await metrics.getSingleMetricAsString('deuteron_keystone_validation_seconds')
+  const counts = [...text.matchAll(/_count\{answer="(\w+)"\} (\d+)/g)].map(([, answer, count]) => `${answer} ${count}`)
+  assert.deepEqual(counts, ['good 2', 'refused 1', 'unavailable 1'])
+})
+
 test('services: their roles, expired tokens, and those that are none', async (t) => {
   const about = (token: string, { path }: Asked): Answer => {
     if (token === 'old' && !path.includes('allow_expired=1')) return { status: 404 }
@@ -297,21 +308,20 @@ test('services: their roles, expired tokens, and those that are none', async (t)
 
 test('access rules hold, except for a service that passes the request on', async (t) => {
   const { identity, script } = await fixture(t)
-  const access_rules = [{ id: 'x', service: 'network', method: 'GET', path: '/v2.0/ports/*' }]
-  script.about = (token) => ({
-    status: 200,
-    body: tokenOf(
-      token,
-      token === 'held' ? { application_credential: { id: 'c', name: 'c', restricted: true, access_rules } } : {},
-    ),
-  })
-  const ask = (method: string, path: string, headers = {}) =>
-    identity.authenticate({ 'x-auth-token': 'held', ...headers }, { method, path })
-  assert.equal((await ask('GET', '/v2.0/ports/7?fields=id')).userName, 'held')
+  const rules = [{ id: 'x', service: 'network', method: 'GET', path: '/v2.0/ports/*' }]
+  const values: Record<string, object> = {
+    held: { application_credential: { id: 'c', name: 'c', restricted: true, access_rules: rules } },
+    nova: { roles: [{ name: 'service' }] },
+  }
+  script.about = (token) => ({ status: 200, body: tokenOf(token, values[token]) })
+  const ask = async (method: string, path: string, headers = {}) =>
+    (await identity.authenticate({ 'x-auth-token': 'held', ...headers }, { method, path })).userName
+  assert.equal(await ask('GET', '/v2.0/ports/7?fields=id'), 'held')
   await refused(ask('DELETE', '/v2.0/ports/7'))
   await refused(ask('GET', '/v2.0/ports'))
   await refused(identity.authenticate({ 'x-auth-token': 'held' }))
-  assert.equal((await ask('DELETE', '/v2.0/ports/7', { 'x-service-token': 'nova' })).userName, 'held')
+  assert.equal(await ask('DELETE', '/v2.0/ports/7', { 'x-service-token': 'nova' }), 'held')
+  await refused(ask('DELETE', '/v2.0/ports/7', { 'x-service-token': 'held' }))
 })
 
 test('scopes: domain, system, none', async (t) => {

@@ -2,8 +2,10 @@
  * Identity by a Keystone of its own (Identity API v3): every token is validated there and remembered for a while, the
  * way OpenStack's services do it, so that what they accept is accepted here.
  */
+import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
+import { duration, type Registry } from '#kernel/metrics.ts'
 import { type Headers, header, type Identity, type RequestTarget } from './identity.ts'
 import { allows } from './keystone/access-rules.ts'
 import { createOwnToken, type Credential } from './keystone/own-token.ts'
@@ -28,6 +30,7 @@ export interface KeystoneOptions extends TransportOptions {
   /** What this service is called in access rules. */
   readonly serviceType: string
   readonly log: Logger
+  readonly metrics?: Registry
   /** Milliseconds since 1970. */
   readonly clock?: () => number
 }
@@ -40,7 +43,7 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/
 
 /** @throws Error when the authority's file cannot be read */
 export function createKeystone(options: KeystoneOptions): Identity {
-  const { clock = Date.now, authUrl, timeout, retries, tokenCacheTime } = options
+  const { clock = Date.now, timeout, retries, tokenCacheTime } = options
   const transport = createTransport(options)
   const own = createOwnToken(transport, options.credential, clock)
   const validate = createValidate({ transport, own, timeoutMs: timeout * 1000, retries })
@@ -50,16 +53,16 @@ export function createKeystone(options: KeystoneOptions): Identity {
     limit: CACHED_TOKENS,
     clock,
   })
-  const reachable = createWitness(authUrl, options.log)
+  const witness = createWitness(options)
   const find: Find = async (token, allowExpired) => {
     if (!TOKEN.test(token)) throw new ApiError('Unauthorized')
     const name = allowExpired ? 'even if expired' : ''
-    const found = await cached(token, name, () => reachable(validate(token, allowExpired)))
+    const found = await cached(token, name, () => witness(validate(token, allowExpired)))
     if (!found || (!allowExpired && found.caller.expiresAt.getTime() <= clock())) throw new ApiError('Unauthorized')
     return found
   }
   return {
-    authenticateUri: options.authenticateUri ?? authUrl,
+    authenticateUri: options.authenticateUri ?? options.authUrl,
     authenticate: (headers, target) => authenticate(find, options, headers, target),
   }
 }
@@ -73,7 +76,7 @@ async function authenticate(
   options: KeystoneOptions,
   headers: Headers,
   target: RequestTarget | undefined,
-): ReturnType<Identity['authenticate']> {
+): Promise<Caller> {
   const userToken = header(headers, 'x-auth-token')?.trim()
   const serviceToken = header(headers, 'x-service-token')?.trim()
   if (!userToken) throw new ApiError('Unauthorized')
@@ -81,8 +84,8 @@ async function authenticate(
   const trusted = service !== null && hasAny(service.caller.roles, options.serviceTokenRoles)
   if (service && !trusted && options.serviceTokenRolesRequired) throw new ApiError('Unauthorized')
   const user = await find(userToken, trusted)
-  // A service that passes a user's request on makes other requests than the user did.
-  const held = user.accessRules !== null && service === null
+  // A service that passes a user's request on makes other requests than the user did; any token may come as a service's.
+  const held = user.accessRules !== null && !trusted
   if (held && !(target && allows(user.accessRules, options.serviceType, target))) throw new ApiError('Unauthorized')
   return { ...user.caller, serviceRoles: service?.caller.roles ?? [] }
 }
@@ -90,17 +93,27 @@ async function authenticate(
 const hasAny = (roles: readonly string[], wanted: readonly string[]): boolean =>
   wanted.some((role) => roles.includes(role.toLowerCase()))
 
-/** Turns faults into the answer clients get, and says in the log when Keystone goes and when it is back: once each. */
-function createWitness(authUrl: string, log: Logger): <V>(asked: Promise<V>) => Promise<V> {
+/**
+ * Turns faults into the answer clients get, counts what Keystone said and how long it took, and says in the log when
+ * Keystone goes and when it is back: once each.
+ */
+function createWitness({ authUrl, log, metrics }: KeystoneOptions) {
+  const timing =
+    metrics && duration(metrics, 'keystone_validation', 'Time until Keystone vouched for a token', ['answer'])
   let down = false
-  return async (asked) => {
+  return async (asked: Promise<KeystoneToken | null>): Promise<KeystoneToken | null> => {
+    const began = performance.now()
+    const done = (answer: 'good' | 'refused' | 'unavailable'): void =>
+      timing?.observe({ answer }, (performance.now() - began) / 1000)
     try {
-      const answer = await asked
+      const token = await asked
+      done(token ? 'good' : 'refused')
       if (down) log.info({ keystone: authUrl }, 'Keystone answers again')
       down = false
-      return answer
+      return token
     } catch (error) {
       if (!(error instanceof KeystoneFault)) throw error
+      done('unavailable')
       if (!down) log.error({ keystone: authUrl, reason: error.message }, 'Keystone cannot validate tokens')
       down = true
       throw new ApiError('IdentityUnavailable', { reason: error.message })

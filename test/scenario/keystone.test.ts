@@ -210,6 +210,7 @@ test('identity is a real Keystone', { skip: keystoneMissing, timeout: 180_000 },
     assert.equal(await ask(held, '/v2.0/networks', NETWORK), 401)
     const service = await login(keystone, 'neutron', onProject('services'))
     assert.equal(await ask(held, '/v2.0/networks', { ...NETWORK, service }), 201)
+    assert.equal(await ask(held, '/v2.0/networks', { ...NETWORK, service: held }), 401)
   })
 
   await t.test('the server itself may come with an application credential', async () => {
