@@ -1,7 +1,7 @@
 /** The comparison with the peer and with what passed before. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { aheadOfPeer, behindPeer, byReason, regressions, tableOf } from './report.ts'
+import { aheadOfPeer, behindPeer, byReason, leftOut, regressions, tableOf } from './report.ts'
 import type { Row } from './results.ts'
 
 const row = (status: Row['status'], reason = ''): Row => ({ status, seconds: 0, reason })
@@ -19,10 +19,17 @@ const comparison = {
     [THREE, row('success')],
   ]),
   passed: new Set([ONE, TWO, 'm.test_z.Z.not_planned']),
+  cut: false,
 }
 
 test('what passed before and did not run, or failed, is lost; what was not meant to run is not', () => {
   assert.deepEqual(regressions(comparison), [TWO])
+  assert.deepEqual(leftOut(comparison), [TWO])
+})
+
+test('what a run that was cut off did not reach is left out, not lost', () => {
+  const failed = new Map([[ONE, row('fail')]])
+  assert.deepEqual(regressions({ ...comparison, ours: failed, cut: true }), [ONE])
 })
 
 test('a class that could not be set up holds up its tests', () => {

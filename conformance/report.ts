@@ -9,6 +9,8 @@ export interface Comparison {
   readonly peer: Rows
   /** Tests that passed once. */
   readonly passed: ReadonlySet<string>
+  /** The run was cut off: what did not run is not held against us. */
+  readonly cut: boolean
 }
 
 interface Count {
@@ -43,8 +45,12 @@ export const tableOf = ({ planned, ours, peer }: Comparison): string[][] => {
 const is = (rows: Rows, test: string, status: Outcome): boolean => verdictOn(rows, test)?.status === status
 
 /** Tests that passed once and did not now. */
-export const regressions = ({ planned, ours, passed }: Comparison): string[] =>
-  planned.filter((test) => passed.has(test) && !is(ours, test, 'success'))
+export const regressions = ({ planned, ours, passed, cut }: Comparison): string[] =>
+  planned.filter((test) => passed.has(test) && !is(ours, test, 'success') && !(cut && verdictOn(ours, test) === null))
+
+/** Tests that did not run, not even by their class. */
+export const leftOut = ({ planned, ours }: Comparison): string[] =>
+  planned.filter((test) => verdictOn(ours, test) === null)
 
 /** Tests that the peer passes and we do not. */
 export const behindPeer = ({ planned, ours, peer }: Comparison): string[] =>
@@ -90,6 +96,7 @@ export const reportOf = (comparison: Comparison, most: number): string[] => {
     ...section('the peer passes, we do not', behindPeer(comparison), ours, most),
     ...section('we pass, the peer does not', aheadOfPeer(comparison), peer, most),
     ...section('classes that did not clean up', badTearDowns(comparison), ours, most),
+    ...section('LEFT OUT', leftOut(comparison), ours, most),
     ...section('LOST: passed before, not now', regressions(comparison), ours, Number.POSITIVE_INFINITY),
   ]
 }

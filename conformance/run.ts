@@ -70,7 +70,7 @@ const test = async (
   { concurrency, minutes, faults: oneOf, kill: seconds }: Options,
   folder: string,
   planned: readonly string[],
-): Promise<Rows> => {
+): Promise<{ ours: Rows; cut: boolean }> => {
   const faults = oneOf > 0 ? await injectFaults(stack, server.databaseUrl, oneOf) : null
   const killer = seconds > 0 ? killNowAndThen(server, seconds) : null
   const progress = createProgress(planned.length, join(folder, 'failures'))
@@ -83,10 +83,10 @@ const test = async (
     onFinished: progress.take,
   })
   progress.end()
-  if (how === 'time limit') say(`cut off after ${minutes} minutes; what had finished counts`)
+  if (how === 'time limit') say(`cut off after ${minutes} minutes`)
   if (killer) say(`the server was killed ${await killer.stop()} times`)
   if (faults) say(`${await faults.count()} transactions were made to fail`)
-  return progress.rows
+  return { ours: progress.rows, cut: how === 'time limit' }
 }
 
 /** Whether all is well: nothing lost that passed before, and the database is consistent. */
@@ -113,10 +113,10 @@ const runIn = async (folder: string, options: Options): Promise<number> => {
   const earlier = existsSync(results) ? parseRows(readFileSync(results, 'utf8')) : new Map<string, Row>()
   const cloud = await startCloud(stack, options, folder)
   const planned = await prepare(cloud, options, join(folder, 'tempest'), earlier)
-  const ours = await test(stack, cloud, options, folder, planned)
+  const { ours, cut } = await test(stack, cloud, options, folder, planned)
   writeFileSync(results, formatRows(new Map([...(options.rerunFailures ? earlier : []), ...ours])))
   const peer = parseRows(readFileSync(join(HERE, 'peer.tsv'), 'utf8'))
-  const good = await judge(cloud, options, folder, { planned, ours, peer, passed: readIds(PASSED) })
+  const good = await judge(cloud, options, folder, { planned, ours, peer, passed: readIds(PASSED), cut })
   if (options.stay) {
     say(`\nKeystone ${cloud.keystone}, API ${cloud.url}, user admin, password secret; Ctrl-C ends them`)
     await new Promise(() => undefined)
