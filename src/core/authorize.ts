@@ -90,9 +90,9 @@ export function authorizeAttributes(
   }
 }
 
-/** `create_port:fixed_ips:ip_address` for a list of objects with that key. */
+/** `create_port:fixed_ips:ip_address` for an object with that key, or a list of such. */
 function partsOf(action: string, value: unknown): string[] {
-  const items = Array.isArray(value) ? value : []
+  const items = Array.isArray(value) ? value : [value]
   const keys = new Set(items.flatMap((item) => (item !== null && typeof item === 'object' ? Object.keys(item) : [])))
   return [...keys].map((key) => `${action}:${key}`)
 }

@@ -34,8 +34,9 @@ export function conflictOf(error: unknown, attempted: Attempted): Error | undefi
   if (over) return new ApiError('OverQuota', { overs: `['${over.resource}']` }, { reason: 'over_quota', ...over })
   const values = (/=\(([^)]*)\)/.exec(detail)?.[1] ?? '').split(', ')
   for (const { conflicts } of model.resources.values()) {
-    const error = conflicts[constraint]?.({ values, object })
-    if (error) return error
+    const conflict = conflicts[constraint]
+    if (conflict === 'again') return new RunAgain(`another writer came first: ${constraint}`)
+    if (conflict) return conflict({ values, object })
   }
   if (code === '23505') return duplicate(constraint, values, attempted)
   if (code !== '23503') return undefined

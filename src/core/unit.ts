@@ -200,7 +200,7 @@ export class Unit {
     return { ...before, ...changes, revision_number: Number(before['revision_number']) + 1, updated_at: this.now }
   }
 
-  /** Runs a resource's hooks over one write; answers the object to store. */
+  /** Runs a resource's hooks over one write, what was added to it last on delete first; answers the object to store. */
   async decide(resource: ComposedResource, write: Write): Promise<Draft> {
     const issues = resource.checks.flatMap((check) => check(write as never, this.settings.limits))
     const [first] = issues
@@ -209,7 +209,7 @@ export class Unit {
         ? first
         : new ApiError(first.type, first.params, { ...first.detail, issues: issues.map((one) => one.message) })
     let after: Draft = { ...write.after }
-    for (const inTx of resource.inTxs)
+    for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs)
       after = { ...after, ...(await inTx(this.context, { ...write, after: write.after && after } as never)) }
     return after
   }

@@ -122,6 +122,7 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
     ...rest,
     actions: [...resource.actions, ...parts.flatMap((part) => part.actions ?? [])],
     references: Object.assign({}, resource.references, ...parts.map((part) => part.references)),
+    bumps: [...resource.bumps, ...parts.flatMap((part) => part.bumps ?? [])],
     conflicts: Object.assign({}, resource.conflicts, ...parts.map((part) => part.conflicts)),
     audiences: Object.entries(attributes).flatMap(([name, { audience }]) =>
       audience ? [[name, audience] as const] : [],

@@ -92,8 +92,11 @@ export interface Refused {
   readonly object: Readonly<Draft>
 }
 
-/** The error a client understands, by name of the constraint that had the last word. */
-export type Conflicts = Readonly<Record<string, (refused: Refused) => ApiError>>
+/**
+ * The error a client understands, by name of the constraint that had the last word. `again`: another writer came
+ * between; the operation runs once more, and its own checks say what is wrong by now.
+ */
+export type Conflicts = Readonly<Record<string, 'again' | ((refused: Refused) => ApiError)>>
 
 /** The resource an object is part of: its path leads there, its visibility comes from there. */
 export interface Parent {
@@ -178,6 +181,7 @@ export interface ExtensionPart extends ResourceHooks<Readonly<Draft>> {
   readonly attributes?: Attributes
   readonly actions?: readonly Action[]
   readonly references?: Readonly<Record<string, Reference>>
+  readonly bumps?: readonly string[]
   readonly conflicts?: Conflicts
 }
 
