@@ -266,16 +266,15 @@ function actionItems(model: Model, resource: ComposedResource): [string, Json][]
 }
 
 /** Path → path item, for every resource and its actions. */
-export const resourcePaths = (model: Model, resources: readonly ComposedResource[]): Record<string, Json> =>
-  Object.fromEntries(
-    resources.flatMap((resource) => {
-      const own: [string, Json][] = [
-        [braced(collectionPath(model, resource)), collectionOperations(resource)],
-        [braced(objectPath(model, resource)), objectOperations(resource)],
-      ]
-      return [
-        ...own.filter(([, item]) => Object.keys(item).some((key) => key !== 'parameters')),
-        ...actionItems(model, resource),
-      ]
-    }),
-  )
+export function resourcePaths(model: Model, resources: readonly ComposedResource[]): Record<string, Json> {
+  const paths: Record<string, Json> = {}
+  for (const resource of resources) {
+    const own: [string, Json][] = [
+      [braced(collectionPath(model, resource)), collectionOperations(resource)],
+      [braced(objectPath(model, resource)), objectOperations(resource)],
+    ]
+    const used = own.filter(([, item]) => Object.keys(item).some((key) => key !== 'parameters'))
+    for (const [path, item] of [...used, ...actionItems(model, resource)]) paths[path] = { ...item, ...paths[path] }
+  }
+  return paths
+}

@@ -9,5 +9,8 @@ export function collectionPath(model: Model, { path, parent }: ComposedResource)
 
 export const objectPath = (model: Model, resource: ComposedResource): string => `${collectionPath(model, resource)}/:id`
 
-export const actionPath = (model: Model, resource: ComposedResource, { on, path }: Action): string =>
-  `${on === 'collection' ? collectionPath(model, resource) : objectPath(model, resource)}/${path}`
+/** An action without a path of its own is another method of its object or collection. */
+export function actionPath(model: Model, resource: ComposedResource, { on, path }: Action): string {
+  const base = on === 'collection' ? collectionPath(model, resource) : objectPath(model, resource)
+  return path === '' ? base : `${base}/${path}`
+}
