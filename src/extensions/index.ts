@@ -3,6 +3,7 @@ import type { Extension } from '#model/define.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dnsIntegration } from './dns-integration.ts'
+import { qos } from './qos/index.ts'
 import { tags } from './tags.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
@@ -10,4 +11,5 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...tags,
   dataPlaneStatus,
   dnsIntegration,
+  ...qos,
 ])

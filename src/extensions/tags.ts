@@ -12,6 +12,7 @@ import {
   Reject,
   type Resource,
 } from '#model/define.ts'
+import { qosPolicy } from './qos/policy.ts'
 import { network } from '#resources/network.ts'
 import { port } from '#resources/port.ts'
 import { securityGroup } from '#resources/security-group.ts'
@@ -145,6 +146,7 @@ export const tags: readonly Extension[] = Object.freeze([
       tagged(subnet as Resource),
       tagged(port as Resource, 'create'),
       tagged(securityGroup as Resource),
+      tagged(qosPolicy as Resource),
     ]),
   ),
   part('tag-ports-during-bulk-creation', 'Ports may be given tags when they are made.', '2019-12-29T19:00:00-00:00'),
