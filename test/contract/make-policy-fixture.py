@@ -4,6 +4,7 @@
 Run with the Python that has Debian's neutron-common and python3-neutron-dynamic-routing:
 
     /usr/bin/python3 test/contract/make-policy-fixture.py > test/contract/fixture-policy.json
+    npx biome format --write test/contract/fixture-policy.json
 
 Facts only: name, present check, former check and former name, operations, scopes. No descriptions.
 """
