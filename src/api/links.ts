@@ -10,22 +10,26 @@ export interface Link {
 
 export const baseUrl = (request: FastifyRequest): string => `${request.protocol}://${request.host}`
 
-/** `next` while a page is full, `previous` once past the first. */
+/**
+ * As Neutron has them: `next` unless the last page was reached forwards, `previous` unless the first was backwards.
+ * Clients that page by links follow them until one leads to an empty page.
+ */
 export function pageLinks(
   request: FastifyRequest,
-  { limit, marker, reverse }: ListRequest,
+  { limit, reverse }: ListRequest,
   { items, first, last }: ListAnswer,
 ): Link[] {
-  const full = items.length === limit
-  const link = (rel: string, id: string | null, backwards: boolean): Link[] => {
-    if (id === null) return []
+  const link = (rel: string, id: string | null, backwards: boolean): Link => {
     const url = new URL(request.url, baseUrl(request))
-    url.searchParams.set('marker', id)
+    url.searchParams.delete('marker')
+    url.searchParams.delete('page_reverse')
+    if (id !== null) url.searchParams.set('marker', id)
     if (backwards) url.searchParams.set('page_reverse', 'True')
-    else url.searchParams.delete('page_reverse')
-    return [{ rel, href: url.href }]
+    return { rel, href: url.href }
   }
-  const hasNext = reverse ? marker !== undefined : full
-  const hasPrevious = reverse ? full : marker !== undefined
-  return [...(hasNext ? link('next', last, false) : []), ...(hasPrevious ? link('previous', first, true) : [])]
+  const short = items.length < (limit ?? 0)
+  return [
+    ...(short && !reverse ? [] : [link('next', last, false)]),
+    ...(short && reverse ? [] : [link('previous', first, true)]),
+  ]
 }

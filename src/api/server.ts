@@ -73,8 +73,11 @@ export function createApi(options: ApiOptions): FastifyInstance {
   return app
 }
 
-/** An empty body is no body; anything but JSON is refused. */
+/** An empty body is no body; one that does not say what it is is JSON; anything else is refused. */
 function acceptJson(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ headers }) => {
+    headers['content-type'] ??= 'application/json'
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
     if (body === '') return done(null, undefined)

@@ -19,10 +19,13 @@ export async function verify(core: Core): Promise<string[]> {
     segmentIdsAreFreeOrHeld(core),
     portsHoldWhatTheyShow(database),
     nothingIsHalfDone(database),
-    ...[...core.model.resources.values()].map((resource) => changeLogEndsHere(database, resource)),
+    ...[...core.model.resources.values()].filter(isStored).map((resource) => changeLogEndsHere(database, resource)),
   ])
   return problems.flat()
 }
+
+/** Views have no history of their own. */
+const isStored = ({ attributes }: ComposedResource): boolean => 'revision_number' in attributes
 
 async function quotasEqualRows({ database, model }: Core): Promise<string[]> {
   const limited = [...model.resources.values()].filter((one) => one.quota !== null)
