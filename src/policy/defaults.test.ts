@@ -108,6 +108,35 @@ test('of another project’s objects a member sees nothing, shared or not by the
   assert.deepEqual(seen(old).sort(), [...open, 'get_availability_zone', 'get_rule_type', 'get_subports'].sort())
 })
 
+test('every rule that shows objects of projects has a line around it; these show none, or parts of what is seen', () => {
+  const bare = defaultRules.filter(({ name, within }) => /^(get|list)_[^:]+$/.test(name) && within === undefined)
+  assert.deepEqual(bare.map(({ name }) => name).sort(), [
+    'get_advertised_routes',
+    'get_agent',
+    'get_availability_zone',
+    'get_dhcp-agents',
+    'get_dhcp-networks',
+    'get_extension',
+    'get_flavor',
+    'get_flavor_service_profile',
+    'get_floatingip_pool',
+    'get_l3-agents',
+    'get_l3-routers',
+    'get_loggable_resource',
+    'get_metering_label_rule',
+    'get_network_ip_availability',
+    'get_network_segment_range',
+    'get_quota',
+    'get_rule_type',
+    'get_segment',
+    'get_service_profile',
+    'get_service_provider',
+    'get_subports',
+    'list_bgp_speaker_on_dragent',
+    'list_dragent_hosting_bgp_speaker',
+  ])
+})
+
 test('an administrator may do everything for any project, before and after the switch', () => {
   for (const policy of both)
     assert.deepEqual(

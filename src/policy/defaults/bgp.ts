@@ -1,5 +1,5 @@
 /** Who may run BGP speakers and peers: administrators, with tokens of any scope (as in neutron-dynamic-routing). */
-import { ADMIN, crud, type Operation, post, put, type RuleDefault, read, remove } from './rule.ts'
+import { ADMIN, crud, OWN, type Operation, post, put, type RuleDefault, read, remove } from './rule.ts'
 
 const speakers = crud('/bgp-speakers')
 const peers = crud('/bgp-peers')
@@ -33,6 +33,7 @@ const RULES: readonly (readonly [name: string, operations: readonly Operation[],
 export const bgp: readonly RuleDefault[] = RULES.map(([name, operations, description]) => ({
   name,
   check: ADMIN,
+  ...(name.startsWith('get_bgp_') ? { within: OWN } : {}),
   description,
   operations,
 }))
