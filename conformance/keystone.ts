@@ -74,8 +74,8 @@ const bootstrap = (options: KeystoneOptions, conf: string): void => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   writeFileSync(conf, keystoneConf(options))
-  const { username } = userInfo()
-  const owner = ['--keystone-user', username, '--keystone-group', username]
+  const group = runProgram(['id', '-gn'], { env: debianEnv(folder), cwd: folder }).trim()
+  const owner = ['--keystone-user', userInfo().username, '--keystone-group', group]
   const url = `http://127.0.0.1:${port}/v3`
   const endpoints = ['public', 'internal', 'admin'].flatMap((kind) => [`--bootstrap-${kind}-url`, url])
   const manage = (...args: string[]): unknown =>

@@ -1,5 +1,5 @@
 /** Tempest: its workspace and configuration, the list of tests, and a run whose results come as they happen. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PASSWORD, REGION } from './keystone.ts'
 import { debianEnv, runProgram, startProgram } from './process.ts'
@@ -77,16 +77,21 @@ const env = (folder: string): NodeJS.ProcessEnv => ({
 const workspace = (folder: string): string => join(folder, 'workspace')
 const tempest = (...args: string[]): string[] => ['/usr/bin/tempest', ...args]
 
-/** Writes the workspace; it may be there from an earlier run. */
+// A class's tests share what its setUpClass made: they stay in one process.
+const STESTR_CONF = `[DEFAULT]
+test_path = /usr/lib/python3/dist-packages/tempest/test_discover
+top_dir = /usr/lib/python3/dist-packages/tempest
+group_regex = ([^\\.]*\\.)*
+`
+
+/** Writes the workspace: configuration of tempest and stestr, and a clean record of runs. */
 export const prepareTempest = (options: TempestOptions): void => {
   const { folder } = options
-  mkdirSync(join(folder, 'lock'), { recursive: true })
-  const cwd = folder
-  if (!existsSync(workspace(folder))) {
-    const init = tempest('init', '--workspace-path', join(folder, 'workspaces.yaml'), 'workspace')
-    runProgram(init, { env: env(folder), cwd })
-  }
+  rmSync(workspace(folder), { recursive: true, force: true })
+  for (const name of ['lock', 'workspace/etc']) mkdirSync(join(folder, name), { recursive: true })
+  writeFileSync(join(workspace(folder), '.stestr.conf'), STESTR_CONF)
   writeFileSync(join(workspace(folder), 'etc/tempest.conf'), tempestConf(options))
+  runProgram(['/usr/bin/stestr', 'init'], { env: env(folder), cwd: workspace(folder) })
 }
 
 /** Ids of all tests of the selection. */
