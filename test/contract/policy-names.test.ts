@@ -1,0 +1,44 @@
+/**
+ * Rules and the model go by the same names: a rule that no operation asks for protects nothing. Rules of resources and
+ * attributes that are not here are left out.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { extensions } from '#extensions/index.ts'
+import { type ComposedResource, compose } from '#model/compose.ts'
+import { defaultRules } from '#policy/defaults/index.ts'
+import { coreResources } from '#resources/index.ts'
+
+const resources = [...compose(coreResources, extensions).resources.values()]
+const names = new Set(defaultRules.map(({ name }) => name))
+
+test('what can be seen has a rule of its own that says by whom', () => {
+  const without = resources.filter(
+    ({ operations, policyName }) =>
+      operations.some((one) => one === 'list' || one === 'show') && !names.has(`get_${policyName}`),
+  )
+  assert.deepEqual(
+    without.map(({ name }) => name),
+    [],
+  )
+})
+
+/** `update_port:fixed_ips:ip_address` of ports: `fixed_ips`. */
+const attributeOf = ({ policyName, attributes }: ComposedResource, rule: string): string | undefined => {
+  const [, rest] = new RegExp(`^(?:create|update|get)_${policyName}:(.+)$`).exec(rule) ?? []
+  return Object.keys(attributes).find((name) => rest === name || rest?.startsWith(`${name}:`))
+}
+
+test('an attribute that rules name is one that policy is asked about', () => {
+  const asked = resources.flatMap((resource) =>
+    [...names].flatMap((rule) => {
+      const attribute = attributeOf(resource, rule)
+      return attribute === undefined ? [] : [{ rule, policy: resource.attributes[attribute]?.policy }]
+    }),
+  )
+  assert.ok(asked.length > 40)
+  assert.deepEqual(
+    asked.filter(({ policy }) => policy !== true).map(({ rule }) => rule),
+    [],
+  )
+})
