@@ -68,12 +68,13 @@ export async function createObjects(
   const attempted = attempt(core, 'create', resource, decoded[0] as Decoded)
   const work = async (unit: Unit): Promise<Draft> => {
     await requireParent(unit, resource, parentId)
+    const wanted = decoded.map(({ values, given }) => ({ after: unit.fresh(values), given }))
+    for (const { after, given } of wanted) await authorizeCreate(unit, resource, after, given)
+    const [issue] = resource.checkTogether?.(wanted.map(({ after }) => after as never)) ?? []
+    if (issue) throw issue
     const drafts: Draft[] = []
-    for (const { values, given } of decoded) {
-      const after = unit.fresh(values)
-      await authorizeCreate(unit, resource, after, given)
+    for (const { after, given } of wanted)
       drafts.push(await unit.decide(resource, { op: 'create', before: null, after, given, internal: false }))
-    }
     const images = await unit.write(resource, 'create', drafts, {}, false)
     await unit.bumpParents()
     const shown = images.map((image) => present(core, resource, unit.latest(image), request.caller))
@@ -99,7 +100,7 @@ export function updateObject(
   return operate(core, request, 200, attempt(core, 'update', resource, decoded, place.id), async (unit) => {
     const before = await lockVisible(unit, resource, place, 'update')
     authorizeWrite(unit, resource, 'update', before)
-    authorizeAttributes(unit, resource, 'update', before, decoded.values, decoded.given)
+    authorizeAttributes(unit, resource, 'update', { ...before, ...decoded.values }, decoded.values, decoded.given)
     requireRevision(before, request.ifRevision)
     const { given, values } = decoded
     await requireReferences(unit, resource, { ...values }, given)
@@ -241,7 +242,7 @@ const attempt = (
   resource,
   model,
   object: id === undefined ? values : { ...values, id },
-  macGiven: given.has('mac_address'),
+  macGiven: given.has('mac_address') && Boolean(values['mac_address']),
 })
 
 /** The parent a path names must be there for the caller. */

@@ -9,7 +9,7 @@ import type { ComposedResource, Model } from '#model/compose.ts'
 import type { Context, Lock, Where } from '#model/context.ts'
 import type { Draft, Limits, Op, Resource, Write } from '#model/define.ts'
 import { securityGroup } from '#resources/security-group.ts'
-import { type Authorship, findObjects, type Image, loadObject, writeObjects } from '#store/objects.ts'
+import { type Authorship, findObjects, findOwners, type Image, loadObject, writeObjects } from '#store/objects.ts'
 import { countStatement } from '#store/quota.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { Policy } from '#policy/policy.ts'
@@ -88,6 +88,7 @@ export class Unit {
       newMac: () => newMac(settings.baseMac),
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
       find: (name, where) => this.find(model.resource(name), where),
+      owners: (name, where) => findOwners(tx, model.resource(name), where),
       visible: async (name, ids) => {
         const found = await this.find(model.resource(name), { id: [...ids] })
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
@@ -104,10 +105,12 @@ export class Unit {
   }
 
   load(resource: ComposedResource, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
-    if (lock === 'none') return this.#remember(`${resource.name} ${id}`, () => loadObject(this.tx, resource, id, lock))
+    const key = `${resource.name} ${id}`
+    const held = lock === 'none' || (lock === 'update' && this.#locked.has(key))
+    if (held) return this.#remember(key, () => loadObject(this.tx, resource, id, lock))
     const loaded = loadObject(this.tx, resource, id, lock)
-    this.#cache.set(`${resource.name} ${id}`, loaded)
-    if (lock !== 'share') this.#locked.add(`${resource.name} ${id}`)
+    this.#cache.set(key, loaded)
+    if (lock !== 'share') this.#locked.add(key)
     return loaded
   }
 

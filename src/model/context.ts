@@ -60,6 +60,8 @@ export interface Context {
   /** The object, or undefined; sees what this transaction wrote. */
   load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
   find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>
+  /** The projects that own the objects `find` would give: one statement, however many objects there are. */
+  owners(resource: string, where: Where): Promise<ReadonlySet<string>>
   /** Does the policy's rule hold for the caller and this target? */
   allows(rule: string, target: Readonly<Draft>): boolean
   /** An administrator, by the rule `context_is_admin`. */

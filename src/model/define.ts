@@ -139,6 +139,8 @@ export interface Resource<A extends Attributes = Attributes> extends ResourceHoo
   /** Parents whose revision rises, and whose change is logged, whenever this one is written. */
   readonly bumps: readonly string[]
   readonly conflicts: Conflicts
+  /** Pure: what is wrong with the objects of one request beside each other. */
+  checkTogether?(objects: readonly Row<A>[]): readonly ApiError[]
   /** What a client hears when others still refer to the object it deletes. */
   readonly inUse: ((before: Readonly<Draft>) => ApiError) | null
   /** One paragraph for the reference page. */

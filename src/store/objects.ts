@@ -5,7 +5,7 @@
 import type { Draft, Op } from '#model/define.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Where } from '#model/context.ts'
-import { imageList, quoteName, readExpression, storedColumns } from './sql.ts'
+import { imageList, quoteName, readExpression, selectList, storedColumns } from './sql.ts'
 import type { Transaction } from './transaction.ts'
 
 export type Image = Readonly<Draft>
@@ -74,27 +74,48 @@ export async function findObjects(
   resource: ComposedResource,
   where: Where,
 ): Promise<readonly Image[]> {
-  const entries = Object.entries(where)
-  const shape = entries.map(([name, value]) => (Array.isArray(value) ? `${name}[]` : name)).join(',')
-  const sql = text(resource, `find ${shape}`, () => {
-    const conditions = entries.map(([name, value], index) => condition(resource, name, Array.isArray(value), index + 1))
-    return `select ${image(resource)} as image from ${resource.table} t where ${conditions.join(' and ')} order by t.id`
+  const sql = text(resource, `find ${shapeOf(where)}`, () => {
+    return `select ${image(resource)} as image from ${resource.table} t where ${conditions(resource, where)} order by t.id`
   })
-  const rows = await tx.query<{ image: Image }>(
-    sql,
-    entries.map(([, value]) => value),
-  )
+  const rows = await tx.query<{ image: Image }>(sql, Object.values(where))
   return rows.map((row) => row.image)
 }
 
-function condition(resource: ComposedResource, name: string, many: boolean, index: number): string {
+/** The projects that own such objects. */
+export async function findOwners(
+  tx: Transaction,
+  resource: ComposedResource,
+  where: Where,
+): Promise<ReadonlySet<string>> {
+  const sql = text(resource, `owners ${shapeOf(where)}`, () => {
+    return `select distinct t.project_id from ${resource.table} t where ${conditions(resource, where)}`
+  })
+  const rows = await tx.query<{ project_id: string }>(sql, Object.values(where))
+  return new Set(rows.map((row) => row.project_id))
+}
+
+/** Searches of one shape are one statement. */
+const shapeOf = (where: Where): string =>
+  Object.entries(where)
+    .map(([name, value]) => (Array.isArray(value) ? `${name}[]` : value === null ? `${name} null` : name))
+    .join(',')
+
+const conditions = (resource: ComposedResource, where: Where): string =>
+  Object.entries(where)
+    .map(([name, value], index) => condition(resource, name, value, index + 1))
+    .join(' and ')
+
+function condition(resource: ComposedResource, name: string, value: Where[string], index: number): string {
   if (name === 'security_groups:has') return `t.security_group_ids @> array[$${index}::uuid]`
   if (name === 'fixed_ips:subnet_id')
     return `t.id in (select a.port_id from ip_allocations a where a.subnet_id = $${index}::uuid)`
   const attribute = resource.attributes[name]
   const expression = attribute && readExpression(attribute)
   if (!expression) throw new Error(`${resource.name} cannot be found by ${name}`)
-  return many ? `${expression} = any($${index}::${attribute.pg}[])` : `${expression} = $${index}::${attribute.pg}`
+  if (value === null) return `${expression} is not distinct from $${index}::${attribute.pg}`
+  return Array.isArray(value)
+    ? `${expression} = any($${index}::${attribute.pg}[])`
+    : `${expression} = $${index}::${attribute.pg}`
 }
 
 export interface WrittenObject {
@@ -124,10 +145,18 @@ const toRow = (resource: ComposedResource, object: Image): Draft => {
   return row
 }
 
+/** What is shown of an object and not logged with it: what others change without writing it. */
+const unlogged = (resource: ComposedResource): string => {
+  const names = Object.entries(resource.attributes).flatMap(([name, one]) => (one.secret && one.visible ? [name] : []))
+  return names.length === 0
+    ? `'{}'::jsonb`
+    : `to_jsonb((select row_to_json(o) from (select ${selectList(resource, names)}) o))`
+}
+
 function writeStatement(resource: ComposedResource, op: Op): string {
   const { table, name } = resource
   const columns = storedColumns(resource).map(([, column]) => quoteName(column))
-  const project = 'project_id' in resource.attributes ? 't.project_id' : `''`
+  const project = 'project_id' in resource.attributes ? "coalesce(t.project_id, '')" : `''`
   const rows = `jsonb_populate_recordset(null::${table}, $1::jsonb)`
   const dml = {
     create: `insert into ${table} (${columns.join(', ')}) select ${columns.join(', ')} from ${rows} r returning *`,
@@ -138,8 +167,9 @@ function writeStatement(resource: ComposedResource, op: Op): string {
   const after = op === 'delete' ? 'null::jsonb' : `to_jsonb(${image(resource)})`
   const generation = op === 'delete' ? 't.revision_number + 1' : 't.revision_number'
   return `with t as (${dml}),
-    o as (select t.id, ${project} as project_id, ${generation} as generation, ${before} as before, ${after} as after from t),
+    o as (select t.id, ${project} as project_id, ${generation} as generation, ${before} as before, ${after} as after,
+      ${op === 'delete' ? 'null::jsonb' : unlogged(resource)} as unlogged from t),
     c as (insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
       select (select max(era) from eras), $3, $4, $5, o.project_id, '${name}', o.id, '${op}', o.generation, o.before, o.after from o)
-    select id, ${op === 'delete' ? 'before' : 'after'} as image from o${op === 'create' ? ' where $2::jsonb is not null' : ''}`
+    select id, ${op === 'delete' ? 'before' : 'after || unlogged'} as image from o${op === 'create' ? ' where $2::jsonb is not null' : ''}`
 }
