@@ -88,7 +88,7 @@ group_regex = ([^\\.]*\\.)*
 export const prepareTempest = (options: TempestOptions): void => {
   const { folder } = options
   rmSync(workspace(folder), { recursive: true, force: true })
-  for (const name of ['lock', 'workspace/etc']) mkdirSync(join(folder, name), { recursive: true })
+  for (const name of ['lock', 'log', 'workspace/etc']) mkdirSync(join(folder, name), { recursive: true })
   writeFileSync(join(workspace(folder), '.stestr.conf'), STESTR_CONF)
   writeFileSync(join(workspace(folder), 'etc/tempest.conf'), tempestConf(options))
   runProgram(['/usr/bin/stestr', 'init'], { env: env(folder), cwd: workspace(folder) })
