@@ -3,6 +3,9 @@ import type { Extension } from '#model/define.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dnsIntegration } from './dns-integration.ts'
+import { flavors } from './flavors/index.ts'
+import { logging } from './logging/index.ts'
+import { metering } from './metering/index.ts'
 import { qos } from './qos/index.ts'
 import { tags } from './tags.ts'
 
@@ -12,4 +15,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   dataPlaneStatus,
   dnsIntegration,
   ...qos,
+  ...metering,
+  ...flavors,
+  logging,
 ])

@@ -30,8 +30,9 @@ export const qosPolicy = defineResource({
   conflicts: {
     qos_policies_one_default: ({ values: [project_id] }) =>
       new ApiError('QoSPolicyDefaultAlreadyExists', { project_id }),
+    networks_qos_policy_id_fkey: 'again',
+    ports_qos_policy_id_fkey: 'again',
   },
-  inUse: ({ id }) => new ApiError('QosPolicyInUse', { policy_id: id, object_type: 'object', object_id: '' }),
   inTx: async (context, { op, before }) => {
     if (op !== 'delete') return undefined
     const { id, rules } = before as QosPolicy

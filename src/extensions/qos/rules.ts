@@ -53,10 +53,7 @@ function ruleResource(type: RuleType): Resource {
       qos_policy_id: { resource: 'qos_policy', policyAttributes: ['project_id', 'shared'], lock: 'update' },
     },
     bumps: ['qos_policy_id'],
-    conflicts: {
-      [`${table}_once`]: ({ values: [policy_id] }) =>
-        new ApiError('QoSRulesConflict', { new_rule_type: type, rule_id: '', policy_id }),
-    },
+    conflicts: { [`${table}_once`]: 'again' },
     attributes: { ...common, ...attributes } as Attributes,
     inTx: (context, write) => decideRule(context, type, write as Write),
   }) as Resource

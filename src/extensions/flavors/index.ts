@@ -1,0 +1,23 @@
+/** Flavors of services, their profiles, and the providers. */
+import { defineExtension, type Extension, type Resource } from '#model/define.ts'
+import { flavor, flavorServiceProfile } from './flavor.ts'
+import { serviceProfile } from './service-profile.ts'
+import { serviceProvider } from './service-provider.ts'
+
+export const flavors: readonly Extension[] = Object.freeze([
+  defineExtension({
+    alias: 'service-type',
+    name: 'Neutron Service Type Management',
+    description: 'Who provides which service.',
+    updated: '2013-01-20T00:00:00-00:00',
+    resources: [serviceProvider as Resource],
+  }),
+  defineExtension({
+    alias: 'flavors',
+    name: 'Neutron Service Flavors',
+    description: 'Ways to have a service provided, for projects to choose from.',
+    updated: '2015-09-17T10:00:00-00:00',
+    requires: ['service-type'],
+    resources: [flavor, serviceProfile, flavorServiceProfile] as Resource[],
+  }),
+])
