@@ -1,16 +1,11 @@
 /** Addresses of ports: which to take, from which subnet, and giving them back. */
 import { ApiError } from '#kernel/errors.ts'
-import { contains, eui64, formatIp, parseIp, parsePrefix, type Prefix, rangeOf } from '#kernel/ip.ts'
-import type { AddressOwner, AddressRequest, Context, FixedIp } from '#model/context.ts'
+import { eui64, formatIp, type Ip, parseIp } from '#kernel/ip.ts'
+import type { AddressOwner, Context, FixedIp } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import { giveBack, holdPools, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
-
-interface SubnetFacts {
-  readonly id: string
-  readonly block: Prefix
-  readonly automatic: boolean
-}
+import { changeOf, factsOf, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
 interface Taken extends FixedIp {
   readonly fromPool: boolean
@@ -20,15 +15,9 @@ type Ipam = Context['ipam']
 type FindSubnets = (networkId: string) => Promise<readonly Readonly<Draft>[]>
 
 const poolOf = (subnetId: string): string => `subnet:${subnetId}`
-const AUTOMATIC_MODES: readonly unknown[] = ['slaac', 'dhcpv6-stateless']
 
 export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
-  const factsOf = async (networkId: string): Promise<SubnetFacts[]> =>
-    (await findSubnets(networkId)).map((one) => ({
-      id: String(one['id']),
-      block: parsePrefix(String(one['cidr'])) as Prefix,
-      automatic: AUTOMATIC_MODES.includes(one['ipv6_address_mode']),
-    }))
+  const subnetsOf = async (networkId: string): Promise<SubnetFacts[]> => (await findSubnets(networkId)).map(factsOf)
 
   const record = async (portId: string, taken: readonly Taken[]): Promise<void> => {
     if (taken.length === 0) return
@@ -39,14 +28,18 @@ export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
     )
   }
 
-  const allocate: Ipam['allocate'] = async (owner, requests) => {
-    if (requests?.length === 0) return []
-    const subnets = await factsOf(owner.network_id)
-    const taken = requests ? await takeRequested(tx, owner, subnets, requests) : await takeAny(tx, owner, subnets)
+  const take = async (owner: AddressOwner, wishes: readonly Wish[]): Promise<FixedIp[]> => {
+    const taken: Taken[] = []
+    // Addresses named first: one that nobody named must not be drawn as any.
+    for (const wish of [...wishes].sort((a, b) => Number(a.kind === 'any') - Number(b.kind === 'any')))
+      taken.push(await fulfil(tx, owner, wish))
     await record(owner.port_id, taken)
     await claimReturned(tx, taken)
     return taken.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))
   }
+
+  const allocate: Ipam['allocate'] = async (owner, requests) =>
+    take(owner, wishesOf(owner, await subnetsOf(owner.network_id), requests))
 
   const release: Ipam['release'] = async (portId, held) => {
     if (held.length === 0) return
@@ -68,30 +61,24 @@ export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
   }
 
   const change: Ipam['change'] = async (owner, held, requests) => {
-    const keep = held.filter((one) => requests.some((request) => namesAgain(request, one)))
-    const fresh = requests.filter((request) => !keep.some((one) => namesAgain(request, one)))
-    await release(
-      owner.port_id,
-      held.filter((one) => !keep.includes(one)),
-    )
-    return [...keep, ...(fresh.length > 0 ? await allocate(owner, fresh) : [])]
+    const subnets = await subnetsOf(owner.network_id)
+    const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
+    const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
+    await release(owner.port_id, leave)
+    const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
+    const open = subnets.some((one) => one.automatic && !handled.has(one.id))
+    const wishes = fresh.length > 0 || open ? wishesOf(owner, subnets, fresh, handled) : []
+    return [...keep, ...(await take(owner, wishes))]
   }
 
   return { allocate, release, change, setPools: (subnetId, pools) => setPools(tx, subnetId, pools) }
 }
 
-const namesAgain = (request: AddressRequest, held: FixedIp): boolean =>
-  request.ip_address === held.ip_address && (request.subnet_id === undefined || request.subnet_id === held.subnet_id)
-
-/** Without wishes: one IPv4 address, one IPv6 address, and one in every subnet with automatic addresses. */
-async function takeAny(tx: Transaction, owner: AddressOwner, subnets: readonly SubnetFacts[]): Promise<Taken[]> {
-  const taken: Taken[] = []
-  for (const one of subnets.filter((subnet) => subnet.automatic)) taken.push(await takeAutomatic(tx, owner, one))
-  for (const version of [4, 6] as const) {
-    const candidates = subnets.filter((one) => !one.automatic && one.block.version === version)
-    if (candidates.length > 0) taken.push(await takeFromAny(tx, owner, candidates))
-  }
-  return taken
+function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {
+  if (wish.kind === 'any') return takeFromAny(tx, owner, wish.subnets)
+  const { id, block } = wish.subnet
+  const ip = wish.kind === 'automatic' ? eui64(block, owner.mac_address) : (parseIp(wish.ip_address) as Ip)
+  return takeThis(tx, id, ip)
 }
 
 async function takeFromAny(tx: Transaction, owner: AddressOwner, candidates: readonly SubnetFacts[]): Promise<Taken> {
@@ -110,62 +97,9 @@ async function takeFromAny(tx: Transaction, owner: AddressOwner, candidates: rea
   )
 }
 
-/** An address that nobody chooses is taken from the pool like any other: free or held, never both. */
-async function takeAutomatic(tx: Transaction, owner: AddressOwner, { id, block }: SubnetFacts): Promise<Taken> {
-  const ip = eui64(block, owner.mac_address)
-  return { subnet_id: id, ip_address: formatIp(ip), fromPool: await takeNumber(tx, poolOf(id), ip.value) }
-}
-
-async function takeRequested(
-  tx: Transaction,
-  owner: AddressOwner,
-  subnets: readonly SubnetFacts[],
-  requests: readonly AddressRequest[],
-): Promise<Taken[]> {
-  const taken: Taken[] = []
-  for (const request of requests) {
-    const subnet = chooseSubnet(owner, subnets, request)
-    if (request.ip_address !== undefined) taken.push(await takeExactly(tx, owner, subnet, request.ip_address))
-    else taken.push(await (subnet.automatic ? takeAutomatic(tx, owner, subnet) : takeFromAny(tx, owner, [subnet])))
-  }
-  return taken
-}
-
-function chooseSubnet(
-  owner: AddressOwner,
-  subnets: readonly SubnetFacts[],
-  { subnet_id, ip_address }: AddressRequest,
-): SubnetFacts {
-  const ip = ip_address === undefined ? null : parseIp(ip_address)
-  if (subnet_id !== undefined) {
-    const subnet = subnets.find((one) => one.id === subnet_id)
-    const sentence = `Failed to create port on network ${owner.network_id}, because fixed_ips included invalid subnet ${subnet_id}`
-    if (!subnet) throw new ApiError('InvalidInput', { error_message: sentence }, { reason: 'subnet_not_on_network' })
-    if (ip && !contains(subnet.block, ip)) throw new ApiError('InvalidIpForSubnet', { ip_address })
-    return subnet
-  }
-  if (!ip) throw new ApiError('InvalidInput', { error_message: 'IP allocation requires subnet_id or ip_address' })
-  const subnet = subnets.find((one) => contains(one.block, ip))
-  if (!subnet) throw new ApiError('InvalidIpForNetwork', { ip_address })
-  return subnet
-}
-
-async function takeExactly(
-  tx: Transaction,
-  owner: AddressOwner,
-  { id, block, automatic: auto }: SubnetFacts,
-  text: string,
-): Promise<Taken> {
-  const ip = parseIp(text)
-  if (!ip) throw new ApiError('InvalidIpForSubnet', { ip_address: text })
-  const own = auto && formatIp(eui64(block, owner.mac_address)) === text
-  if (auto && !own && !owner.device_owner.startsWith('network:router')) {
-    throw new ApiError('AllocationOnAutoAddressSubnet', { ip: text, subnet_id: id })
-  }
-  const { first, last } = rangeOf(block)
-  const reserved = last - first >= 2n && (ip.value === first || (block.version === 4 && ip.value === last))
-  if (reserved) throw new ApiError('InvalidIpForSubnet', { ip_address: text })
-  return { subnet_id: id, ip_address: text, fromPool: await takeNumber(tx, poolOf(id), ip.value) }
+/** An address that nobody draws is taken from the pool like any other: free or held, never both. */
+async function takeThis(tx: Transaction, subnet_id: string, ip: Ip): Promise<Taken> {
+  return { subnet_id, ip_address: formatIp(ip), fromPool: await takeNumber(tx, poolOf(subnet_id), ip.value) }
 }
 
 /**

@@ -16,6 +16,7 @@ import type { Policy } from '#policy/policy.ts'
 import { createBinding } from './binding.ts'
 import type { MechanismDriver } from './contracts.ts'
 import { createIpam } from './ipam.ts'
+import { createPrefixes } from './prefixes.ts'
 import { present } from './present.ts'
 import { createSegments, type SegmentSettings } from './segments.ts'
 import { sees } from './visible.ts'
@@ -98,6 +99,7 @@ export class Unit {
       remove: (resource, id) => this.removeInternal(resource, id),
       afterWrite: (task) => void this.#after.push(task),
       ipam: createIpam(tx, (networkId) => this.find(model.resource('subnet'), { network_id: networkId })),
+      prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
       binding: createBinding(tx, settings.mechanismDrivers),
       defaultSecurityGroup: (projectId) => this.defaultSecurityGroup(projectId),

@@ -1,5 +1,6 @@
 /** What is in: every extension of the API. */
 import type { Extension } from '#model/define.ts'
+import { addressScopes } from './address-scopes.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dnsIntegration } from './dns-integration.ts'
@@ -7,11 +8,14 @@ import { flavors } from './flavors/index.ts'
 import { logging } from './logging/index.ts'
 import { metering } from './metering/index.ts'
 import { qos } from './qos/index.ts'
+import { subnetPools } from './subnet-pools/index.ts'
 import { tags } from './tags.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
   ...conventions,
   ...tags,
+  ...subnetPools,
+  addressScopes,
   dataPlaneStatus,
   dnsIntegration,
   ...qos,

@@ -17,6 +17,7 @@ import { network } from '#resources/network.ts'
 import { port } from '#resources/port.ts'
 import { securityGroup } from '#resources/security-group.ts'
 import { subnet } from '#resources/subnet.ts'
+import { subnetPool } from '#resources/subnet-pool.ts'
 
 /** Lengths and numbers are Neutron's. A comma would not get through the filters, a slash not through a path. */
 const MAX_TAGS = 50
@@ -144,6 +145,7 @@ export const tags: readonly Extension[] = Object.freeze([
     Object.fromEntries([
       tagged(network as Resource),
       tagged(subnet as Resource),
+      tagged(subnetPool as Resource),
       tagged(port as Resource, 'create'),
       tagged(securityGroup as Resource),
       tagged(qosPolicy as Resource),

@@ -13,6 +13,8 @@ export type Lock = 'none' | 'share' | 'update'
 export interface AddressRequest {
   readonly subnet_id?: string
   readonly ip_address?: string
+  /** Gives up the addresses in the subnet, automatic ones too. */
+  readonly delete_subnet?: boolean
 }
 export interface FixedIp {
   readonly subnet_id: string
@@ -79,7 +81,7 @@ export interface Context {
   readonly ipam: {
     /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressInUse. */
     allocate(owner: AddressOwner, requests: readonly AddressRequest[] | undefined): Promise<readonly FixedIp[]>
-    /** Keeps the addresses that `requests` names again, takes the new ones, gives back the rest. */
+    /** Keeps what `requests` names again, and automatic addresses; takes what is new, gives back the rest. */
     change(
       owner: AddressOwner,
       held: readonly FixedIp[],
@@ -88,6 +90,18 @@ export interface Context {
     release(portId: string, held: readonly FixedIp[]): Promise<void>
     /** Makes a subnet's addresses allocatable: inclusive ranges, minus those already held. */
     setPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
+  }
+  /** What is free of subnet pools. The pool's row must be locked for update. */
+  readonly prefixes: {
+    /** The first free prefix of this length, out of the smallest free block; undefined: there is none. */
+    take(poolId: string, length: number): Promise<string | undefined>
+    /** False: not all of it is free. */
+    takeExactly(poolId: string, prefix: string): Promise<boolean>
+    giveBack(poolId: string, prefix: string): Promise<void>
+    /** Makes these the pool's prefixes: free is what its subnets do not have. */
+    reset(poolId: string, prefixes: readonly string[]): Promise<void>
+    /** What the project's subnets have of the pool, in prefixes of `unit` bits. */
+    used(poolId: string, projectId: string, unit: number): Promise<number>
   }
   readonly segments: {
     /** Reserves an id (a given one, or any free one of the tenant types) and stores the network's segment. */

@@ -5,5 +5,6 @@ import { port } from './port.ts'
 import { securityGroup } from './security-group.ts'
 import { securityGroupRule } from './security-group-rule.ts'
 import { subnet } from './subnet.ts'
+import { subnetPool } from './subnet-pool.ts'
 
-export const coreResources = Object.freeze([network, subnet, port, securityGroup, securityGroupRule, agent])
+export const coreResources = Object.freeze([network, subnet, subnetPool, port, securityGroup, securityGroupRule, agent])

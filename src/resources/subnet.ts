@@ -1,6 +1,6 @@
 /** A block of addresses on a network, with what its hosts are told of it. */
 import { ApiError } from '#kernel/errors.ts'
-import { formatPrefix, parsePrefix, prefixesOverlap } from '#kernel/ip.ts'
+import { formatPrefix, parsePrefix, type Prefix, prefixesOverlap } from '#kernel/ip.ts'
 import {
   address,
   audienceList,
@@ -14,6 +14,7 @@ import {
   optional,
   parseAddress,
   parseText,
+  parseUuid,
   Reject,
   type Row,
   structure,
@@ -23,9 +24,10 @@ import {
   type Write,
 } from '#model/define.ts'
 import { ensureDhcpPort } from './dhcp-port.ts'
-import { port } from './port.ts'
-import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
-import { checkSubnet, defaultGateway, defaultPools } from './subnet-addresses.ts'
+import { identity, IPV6_MTU, standard } from './standard.ts'
+import { checkBlock, checkSubnet, defaultGateway, defaultPools, isAutomatic } from './subnet-addresses.ts'
+import { notInPool, originOf } from './subnet-origin.ts'
+import { addressPorts, takeAddresses } from './subnet-ports.ts'
 
 const IPV6_MODES = ['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'] as const
 const pool = structure<{ start: string; end: string }>({
@@ -42,12 +44,22 @@ const hostRoute = structure<{ destination: string; nexthop: string }>({
   nexthop: { schema: { type: 'string' }, parse: parseAddress, required: true },
 })
 
+const parsePoolId = (value: unknown): string => {
+  if (value === 'prefix_delegation') throw new Reject('prefix delegation is not offered; name a subnet pool')
+  return parseUuid(value)
+}
+
 const attributes = {
   ...identity,
   name: text({ set: 'always', default: '', filter: true, sort: true }),
   network_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
   ip_version: whole({ set: 'create', required: true, of: [4, 6], filter: true, sort: true }),
-  cidr: cidr({ set: 'create', filter: true, sort: true }),
+  /** Left out or null: cut from a pool. */
+  cidr: optional(cidr({ set: 'create', filter: true, sort: true }), {}),
+  subnetpool_id: optional({ ...uuid({ set: 'create', filter: true, sort: true }), parse: parsePoolId }),
+  /** How large a block to cut from the pool; else its `default_prefixlen`. */
+  prefixlen: whole({ set: 'create', min: 0, visible: false, column: null }),
+  use_default_subnetpool: flag({ set: 'create', default: false, visible: false, column: null }),
   gateway_ip: optional(address({ set: 'always', filter: true, sort: true }), {}),
   allocation_pools: list(pool, { set: 'always' }),
   dns_nameservers: list(
@@ -84,8 +96,12 @@ export const subnet = defineResource({
     }),
   conflicts: {
     subnets_no_overlap: ({ object }) => overlapping(String(object['cidr']), String(object['network_id'])),
+    subnets_no_overlap_in_pool: () => notInPool(),
   },
-  references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'], lock: 'update' } },
+  references: {
+    network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'], lock: 'update' },
+    subnetpool_id: { resource: 'subnetpool', lock: 'update' },
+  },
   bumps: ['network_id'],
   attributes,
   check: (write, limits) => (write.op === 'delete' ? [] : checkSubnet(write, limits)),
@@ -98,9 +114,12 @@ export const subnet = defineResource({
 })
 
 async function createSubnet(context: Context, { after }: Write<Subnet>): Promise<Partial<Draft>> {
-  const wanted = after as Subnet
-  const block = parsePrefix(wanted.cidr)
-  if (!block) throw new ApiError('InvalidCIDR', { input: wanted.cidr })
+  const asked = after as Subnet
+  const origin = await originOf(context, asked)
+  const wanted = { ...asked, ...origin }
+  const [issue] = checkBlock(wanted, null)
+  if (issue) throw issue
+  const block = parsePrefix(wanted.cidr) as Prefix
   await refuseOverlap(context, wanted)
   const gateway_ip = wanted.gateway_ip === undefined ? defaultGateway(block) : wanted.gateway_ip
   const allocation_pools = wanted.allocation_pools ?? defaultPools(block, gateway_ip)
@@ -109,11 +128,14 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   if (block.version === 6 && mtu < IPV6_MTU)
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
   await context.ipam.setPools(wanted.id, allocation_pools)
-  context.afterWrite(() => ensureDhcpPort(context, wanted.network_id))
-  return { gateway_ip, allocation_pools, shared_with: network?.['shared_with'] ?? [] }
+  context.afterWrite(async () => {
+    await ensureDhcpPort(context, wanted.network_id)
+    if (isAutomatic(wanted)) await addressPorts(context, wanted.network_id)
+  })
+  return { ...origin, gateway_ip, allocation_pools, shared_with: network?.['shared_with'] ?? [] }
 }
 
-async function refuseOverlap(context: Context, wanted: Subnet): Promise<void> {
+async function refuseOverlap(context: Context, wanted: Pick<Subnet, 'network_id'> & { cidr: string }): Promise<void> {
   const block = parsePrefix(wanted.cidr)
   for (const other of await context.find('subnet', { network_id: wanted.network_id })) {
     const taken = parsePrefix(String(other['cidr']))
@@ -129,7 +151,7 @@ function overlapping(block: string, networkId: string, facts: Readonly<Draft> = 
 
 async function updateSubnet(context: Context, { before, after, given }: Write<Subnet>): Promise<undefined> {
   const [old, wanted] = [before as Subnet, after as Subnet]
-  if (given.has('gateway_ip') && wanted.gateway_ip !== old.gateway_ip && old.gateway_ip) {
+  if (given.has('gateway_ip') && wanted.gateway_ip && old.gateway_ip && wanted.gateway_ip !== old.gateway_ip) {
     const holders = await context.find('port', { 'fixed_ips:subnet_id': old.id })
     const used = holders.find((one) => holds(one, old.id, old.gateway_ip as string) && isRouterPort(one))
     if (used) throw new ApiError('GatewayIpInUse', { ip_address: old.gateway_ip, port_id: used['id'] })
@@ -154,20 +176,11 @@ const lockNetwork = (context: Context, { network_id }: Subnet): Promise<unknown>
   context.load('network', network_id, 'update')
 
 async function deleteSubnet(context: Context, before: Subnet): Promise<void> {
-  const { id } = before
+  const { id, subnetpool_id, cidr } = before
   await lockNetwork(context, before)
-  const owners: readonly unknown[] = AUTO_DELETED_OWNERS
-  const holders = await context.find('port', { 'fixed_ips:subnet_id': id })
-  const automatic = (one: Readonly<Draft>): boolean => owners.includes(one['device_owner'])
-  const blocking = holders.filter((one) => !automatic(one)).map((one) => String(one['id']))
-  if (blocking.length > 0) {
-    const reason = `One or more ports have an IP allocation from this subnet.`
-    throw new ApiError('SubnetInUse', { subnet_id: id, reason }, { reason: 'addresses_in_use', ports: blocking })
-  }
-  for (const one of holders.filter(automatic)) {
-    const rest = (one['fixed_ips'] as readonly { subnet_id: string }[]).filter((fixed) => fixed.subnet_id !== id)
-    if (rest.length > 0) await context.update(port, String(one['id']), { fixed_ips: rest })
-    else await context.remove(port, String(one['id']))
-  }
+  await takeAddresses(context, before)
   await context.ipam.setPools(id, [])
+  if (!subnetpool_id || !cidr) return
+  await context.load('subnetpool', subnetpool_id, 'update')
+  await context.prefixes.giveBack(subnetpool_id, cidr)
 }

@@ -7,6 +7,11 @@ export const requestErrors = define({
     message: '%(reason)s',
     when: 'A body, attribute, parameter or header is wrong; `detail.reason` and `detail.issues` say more.',
   },
+  BadRequest: {
+    status: 400,
+    message: 'Bad %(resource)s request: %(msg)s.',
+    when: 'What is asked for together does not go together.',
+  },
   InvalidInput: {
     status: 400,
     message: 'Invalid input for operation: %(error_message)s.',

@@ -38,6 +38,12 @@ export const subnetErrors = define({
     message: 'Current gateway ip %(ip_address)s already in use by port %(port_id)s. Unable to update.',
     when: 'A router’s port holds the gateway that shall change.',
   },
+  IpAddressGenerationFailureNoMatchingSubnet: {
+    status: 409,
+    message:
+      'No valid service subnet for the given device owner, network %(network_id)s, service type %(service_type)s.',
+    when: 'Every subnet of the network is for ports of other owners.',
+  },
   DNSNameServersExhausted: {
     status: 400,
     message:
