@@ -26,6 +26,8 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     network: settings.quotaNetwork,
     subnet: settings.quotaSubnet,
     port: settings.quotaPort,
+    router: settings.quotaRouter,
+    floatingip: settings.quotaFloatingip,
     security_group: settings.quotaSecurityGroup,
     security_group_rule: settings.quotaSecurityGroupRule,
   },

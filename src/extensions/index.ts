@@ -9,11 +9,13 @@ import { logging } from './logging/index.ts'
 import { metering } from './metering/index.ts'
 import { qos } from './qos/index.ts'
 import { subnetPools } from './subnet-pools/index.ts'
+import { l3 } from './l3/index.ts'
 import { tags } from './tags.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
   ...conventions,
   ...tags,
+  ...l3,
   ...subnetPools,
   addressScopes,
   dataPlaneStatus,

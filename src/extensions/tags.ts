@@ -14,6 +14,8 @@ import {
 } from '#model/define.ts'
 import { qosPolicy } from './qos/policy.ts'
 import { network } from '#resources/network.ts'
+import { floatingIp } from './l3/floating-ip.ts'
+import { router } from './l3/router.ts'
 import { port } from '#resources/port.ts'
 import { securityGroup } from '#resources/security-group.ts'
 import { subnet } from '#resources/subnet.ts'
@@ -148,6 +150,8 @@ export const tags: readonly Extension[] = Object.freeze([
       tagged(subnetPool as Resource),
       tagged(port as Resource, 'create'),
       tagged(securityGroup as Resource),
+      tagged(router),
+      tagged(floatingIp),
       tagged(qosPolicy as Resource),
     ]),
   ),

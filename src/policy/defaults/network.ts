@@ -36,7 +36,7 @@ export const network: readonly RuleDefault[] = [
       `${ADMIN} or ${READER} or rule:shared or rule:external or rule:context_is_advsvc`,
       'rule:admin_or_owner or rule:shared or rule:external or rule:context_is_advsvc',
     ),
-    `${OWN} or rule:shared or rule:external`,
+    `${OWN} or rule:shared or field:networks:external:mine=True`,
   ),
   action('get_network:router:external', get, 'See router:external.', ADMIN_OR_READER, 'rule:regular_user'),
   ...['segments', ...PROVIDER].map((attribute) =>
