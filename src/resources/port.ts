@@ -57,11 +57,15 @@ const addressPair = structure<{ ip_address?: string; mac_address?: string }>({
   mac_address: { schema: { type: 'string' }, parse: parseMac },
 })
 
+/** No text until one is drawn; every stored port has a MAC. */
+const parseMacOrNone = (value: unknown): string => (value === null ? '' : parseMac(value))
+
 const attributes = {
   ...identity,
   name: text({ set: 'always', default: '', filter: true, sort: true }),
   network_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
-  mac_address: mac({ set: 'always', filter: true, sort: true, policy: true }),
+  /** Null asks for one to be drawn, a new one in an update. */
+  mac_address: { ...mac({ set: 'always', filter: true, sort: true, policy: true }), parse: parseMacOrNone },
   admin_state_up: flag({ set: 'always', default: true, filter: true, sort: true }),
   status: oneOf(['ACTIVE', 'BUILD', 'DOWN', 'ERROR'], { filter: true, sort: true }),
   device_id: text({ set: 'always', default: '', filter: true, sort: true }),
@@ -134,7 +138,7 @@ const ownerOf = (wanted: Port) => ({
 
 async function createPort(context: Context, { after }: Write<Port>): Promise<Partial<Draft>> {
   const wanted = after as Port
-  const mac_address = wanted.mac_address ?? context.newMac()
+  const mac_address = wanted.mac_address || context.newMac()
   const network = await context.load('network', wanted.network_id)
   const port_security_enabled =
     wanted.port_security_enabled ??
@@ -153,8 +157,9 @@ async function createPort(context: Context, { after }: Write<Port>): Promise<Par
 }
 
 async function updatePort(context: Context, { before, after, given }: Write<Port>): Promise<Partial<Draft>> {
-  const [old, wanted] = [before as Port, after as Port]
-  const patch: Partial<Draft> = {}
+  const old = before as Port
+  const wanted = { ...(after as Port), mac_address: after?.mac_address || context.newMac() }
+  const patch: Partial<Draft> = { mac_address: wanted.mac_address }
   if (
     given.has('mac_address') &&
     wanted.mac_address !== old.mac_address &&
