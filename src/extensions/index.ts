@@ -10,6 +10,7 @@ import { metering } from './metering/index.ts'
 import { qos } from './qos/index.ts'
 import { subnetPools } from './subnet-pools/index.ts'
 import { l3 } from './l3/index.ts'
+import { portAttributes } from './port-attributes/index.ts'
 import { tags } from './tags.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
@@ -19,6 +20,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...subnetPools,
   addressScopes,
   dataPlaneStatus,
+  ...portAttributes,
   dnsIntegration,
   ...qos,
   ...metering,
