@@ -32,19 +32,19 @@ const run = async (...args: string[]): Promise<{ code: number; lines: string[]; 
 }
 
 test('show: the rules in force, chosen by name, with the place of those from a file', async () => {
-  const path = file('show.yaml', '# mine', 'get_network: "role:auditor"')
-  const { code, lines } = await run('show', '--rule', 'get_netwo?k', '--policy-file', path)
+  const path = file('show.yaml', '# mine', 'get_subnet: "role:auditor"')
+  const { code, lines } = await run('show', '--rule', 'get_sub?et', '--policy-file', path)
   assert.equal(code, 0)
   assert.deepEqual(lines, [
-    `get_network  ${path}:2`,
-    '    See a network.',
+    `get_subnet  ${path}:2`,
+    '    See a subnet.',
     '    role:auditor',
-    '    within rule:sees_every_project or rule:owner or rule:shared or rule:external',
+    '    within rule:sees_every_project or rule:owner or rule:network_owner or rule:shared',
   ])
   const changed = await run('show', '--changed', '--policy-file', path, '--format', 'json')
   assert.deepEqual(
     JSON.parse(changed.lines.join('\n')).map((rule: { name: string }) => rule.name),
-    ['get_network'],
+    ['get_subnet'],
   )
   const all = parseYaml((await run('show', '--format', 'yaml')).lines.join('\n')) as { name: string }[]
   assert.deepEqual(

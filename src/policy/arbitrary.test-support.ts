@@ -86,6 +86,7 @@ export const targets: fc.Arbitrary<Target> = fc.dictionary(
     'shared',
     'network:shared',
     'router:external',
+    'external:mine',
     'target_tenant',
     'target_project',
     'device_owner',

@@ -91,6 +91,7 @@ const FOREIGN: Target = {
   'ext_parent:shared': false,
   shared: false,
   'router:external': false,
+  'external:mine': false,
 }
 
 test('of another project’s objects a member sees nothing, shared or not by the former defaults', () => {
@@ -167,7 +168,7 @@ const cases: readonly (readonly [rule: string, target: Target, allowed: boolean]
   ['create_port:mac_address', { ...FOREIGN, 'network:project_id': 'p' }, true],
   ['create_port:fixed_ips', { ...FOREIGN, shared: true }, true],
   ['get_subnet', { project_id: 'q', 'network:shared': true }, true],
-  ['get_network', { ...FOREIGN, 'router:external': true }, true],
+  ['get_network', { ...FOREIGN, 'router:external': true, 'external:mine': true }, true],
   ['get_address_scope', { ...FOREIGN, shared: true }, true],
   ['get_policy', { ...FOREIGN, shared: true }, true],
   ['get_policy_bandwidth_limit_rule', { 'ext_parent:project_id': 'p', 'ext_parent:shared': false }, true],

@@ -81,9 +81,14 @@ export function readPolicyFile(path: string): PolicyFile {
 /** An empty file overrides nothing. `path` is for messages only. @throws PolicyError */
 export function parsePolicyFile(text: string, path: string): PolicyFile {
   const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter })
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
   const fail = (problem: string): PolicyProblem => ({ rule: path, column: null, problem })
-  if (document.errors.length > 0) throw new PolicyError(document.errors.map((error) => fail(error.message.trimEnd())))
+  const at = (offset: number): string => {
+    const { line, col } = counter.linePos(offset)
+    return `line ${line}, column ${col}`
+  }
+  if (document.errors.length > 0)
+    throw new PolicyError(document.errors.map(({ pos: [start], message }) => fail(`${at(start)}: ${message}`)))
   const content: unknown = document.toJS()
   if (content === null || content === undefined) return { overrides: {}, places: new Map() }
   if (typeof content !== 'object' || Array.isArray(content))

@@ -26,15 +26,15 @@ export interface PolicyProblem {
   readonly problem: string
 }
 
-/** Everything that is wrong with a policy, a line for each problem. */
+/** Everything that is wrong with a policy; a line for each problem when there are several. */
 export class PolicyError extends Error {
   readonly problems: readonly PolicyProblem[]
 
   constructor(problems: readonly PolicyProblem[]) {
-    const lines = problems.map(
-      ({ rule, column, problem }) => `  ${rule}${column === null ? '' : `, column ${column}`}: ${problem}`,
+    const told = problems.map(
+      ({ rule, column, problem }) => `${rule}${column === null ? '' : `, column ${column}`}: ${problem}`,
     )
-    super(`the policy cannot be used:\n${lines.join('\n')}`)
+    super(`the policy cannot be used:${told.length === 1 ? ` ${told[0]}` : told.map((line) => `\n  ${line}`).join('')}`)
     this.name = 'PolicyError'
     this.problems = problems
   }
