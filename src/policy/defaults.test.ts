@@ -99,6 +99,7 @@ test('of another project’s objects a member sees nothing, shared or not by the
     names.filter((name) => /^(get|list)_[^:]+$/.test(name) && policy.allows(name, member, FOREIGN))
   // Of no project, or a view of what is seen anyway: subports are asked for through a trunk that is seen.
   const open = [
+    'get_default_security_group_rule',
     'get_extension',
     'get_flavor',
     'get_flavor_service_profile',
@@ -115,6 +116,7 @@ test('every rule that shows objects of projects has a line around it; these show
     'get_advertised_routes',
     'get_agent',
     'get_availability_zone',
+    'get_default_security_group_rule',
     'get_dhcp-agents',
     'get_dhcp-networks',
     'get_extension',

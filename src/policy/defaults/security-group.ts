@@ -5,6 +5,7 @@
  * out; later releases put `rule:admin_only` in, and so do these.
  */
 import {
+  ADMIN,
   ADMIN_OR_MEMBER,
   ADMIN_OR_READER,
   ANYONE,
@@ -18,6 +19,7 @@ import {
 
 const group = crud('/security-groups')
 const rule = crud('/security-group-rules')
+const template = crud('/default-security-group-rules')
 const FORMERLY = 'rule:admin_or_owner'
 
 export const securityGroup: readonly RuleDefault[] = [
@@ -61,4 +63,7 @@ export const securityGroup: readonly RuleDefault[] = [
     `${OWN} or rule:sg_owner`,
   ),
   action('delete_security_group_rule', rule.remove, 'Delete a rule of a security group.', ADMIN_OR_MEMBER, FORMERLY),
+  action('create_default_security_group_rule', template.create, 'Create a rule that new security groups get.', ADMIN),
+  action('get_default_security_group_rule', template.get, 'See the rules that new security groups get.', ANYONE),
+  action('delete_default_security_group_rule', template.remove, 'Delete a rule that new security groups get.', ADMIN),
 ]
