@@ -15,16 +15,23 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     drivers: typeDrivers(settings),
     tenantTypes: settings.tenantNetworkTypes,
     physicalMtu: settings.globalPhysnetMtu,
+    pathMtu: settings.pathMtu,
+    physicalNetworkMtus: Object.fromEntries(
+      settings.physicalNetworkMtus.map(({ physical_network, mtu }) => [physical_network, mtu]),
+    ),
+    overlayIpVersion: settings.overlayIpVersion === '6' ? 6 : 4,
   },
   mechanismDrivers,
   limits: {
     maxDnsNameservers: settings.maxDnsNameservers,
     maxHostRoutes: settings.maxSubnetHostRoutes,
     maxAllowedAddressPairs: settings.maxAllowedAddressPair,
+    dnsDomain: settings.dnsDomain,
   },
   quotas: {
     network: settings.quotaNetwork,
     subnet: settings.quotaSubnet,
+    subnetpool: settings.quotaSubnetpool,
     port: settings.quotaPort,
     router: settings.quotaRouter,
     floatingip: settings.quotaFloatingip,

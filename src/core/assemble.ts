@@ -1,12 +1,12 @@
-/** Makes a server's core on a migrated database: the era of its change log begun, its pools of segment ids seeded. */
+/** Makes a server's core on a migrated database: the era of its change log begun, its default ranges of segment ids stored. */
 import type { Model } from '#model/compose.ts'
 import type { Policy } from '#policy/policy.ts'
 import { beginEra } from '#store/era.ts'
 import type { Notifier } from '#store/notify.ts'
 import type { Database } from '#store/pool.ts'
 import { inTransaction } from '#store/transaction.ts'
+import { storeDefaultRanges } from './default-ranges.ts'
 import type { Core } from './operation.ts'
-import { seedPools } from './segments.ts'
 import type { CoreSettings } from './unit.ts'
 
 export interface Parts {
@@ -17,9 +17,10 @@ export interface Parts {
   readonly notifier: Pick<Notifier, 'poke'>
 }
 
-export const assembleCore = ({ database, model, policy, settings, notifier }: Parts): Promise<Core> =>
-  inTransaction(database, async (tx) => {
-    await beginEra(tx)
-    await seedPools(tx, settings.segments)
-    return { value: { database, model, policy, settings, notifier } }
-  })
+export async function assembleCore(parts: Parts): Promise<Core> {
+  const { database, model, policy, settings, notifier } = parts
+  const core: Core = { database, model, policy, settings, notifier }
+  await inTransaction(database, async (tx) => ({ value: await beginEra(tx) }))
+  await storeDefaultRanges(core)
+  return core
+}

@@ -3,20 +3,18 @@
  * host. Both are pure: they see facts and answer values; storing, allocating and retrying are core's.
  */
 import type { ApiError } from '#kernel/errors.ts'
-import type { Segment, SegmentSpec } from '#model/context.ts'
+import type { Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
 
 export interface TypeDriver {
   readonly type: string
-  /** Bytes of encapsulation in an underlay packet, outer IPv4 header included; 0 where there is none. */
+  /** Bytes of encapsulation in an underlay packet beside the outer IP header; 0 where there is none. */
   readonly overhead: number
-  /** Pools of ids it allocates from, with their inclusive ranges. */
-  readonly pools: ReadonlyMap<string, readonly { readonly first: bigint; readonly last: bigint }[]>
-  /** What is wrong with a wish. */
-  check(spec: SegmentSpec): readonly ApiError[]
-  /** The pool an id of such a segment comes from; null when this type has no ids. */
-  poolOf(spec: SegmentSpec): string | null
-  /** Pools to try when a tenant's network is to be of this type. */
-  tenantPools(): readonly { readonly pool: string; readonly physical_network: string | null }[]
+  /** The ranges of ids the configuration gives, inclusive. */
+  readonly ranges: readonly Pick<SegmentRange, 'physical_network' | 'minimum' | 'maximum'>[]
+  /** Where to draw an id when none is asked for, in this order; null: segments of this type have no ids. */
+  readonly tenantPools: readonly { readonly physical_network: string | null }[] | null
+  /** What is wrong with a wish. `ranged`: physical networks that stored ranges make known. */
+  check(spec: SegmentSpec, ranged: readonly string[]): readonly ApiError[]
   /** The error for a segment that another network has. */
   taken(spec: SegmentSpec): ApiError
 }

@@ -1,10 +1,10 @@
 /** What carries a network: reserving VNIs, VLANs and physical networks, and the MTU they leave. */
 import { ApiError } from '#kernel/errors.ts'
-import { newId } from '#kernel/ids.ts'
 import type { Context, Segment, SegmentSpec } from '#model/context.ts'
-import { giveBack, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
+import { poolFor, takeEither, takeNumber } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { TypeDriver } from './contracts.ts'
+import { giveSegmentBack, poolHolding, poolOf, rangedPhysicalNetworks, remakePools } from './segment-pools.ts'
 
 export interface SegmentSettings {
   readonly drivers: ReadonlyMap<string, TypeDriver>
@@ -12,9 +12,16 @@ export interface SegmentSettings {
   readonly tenantTypes: readonly string[]
   /** MTU of the physical networks and of the underlay, in bytes. */
   readonly physicalMtu: number
+  /** MTU of the way between hosts where it is less; 0: it is not. */
+  readonly pathMtu: number
+  /** MTU of the physical networks that differ. */
+  readonly physicalNetworkMtus: Readonly<Record<string, number>>
+  /** IP version of the underlay. */
+  readonly overlayIpVersion: 4 | 6
 }
 
 type Segments = Context['segments']
+type Facts = Omit<Segment, 'id'>
 
 export function createSegments(tx: Transaction, settings: SegmentSettings): Segments {
   const driverOf = (type: string): TypeDriver => {
@@ -22,123 +29,104 @@ export function createSegments(tx: Transaction, settings: SegmentSettings): Segm
     if (!driver) throw new ApiError('InvalidInput', { error_message: `network_type value '${type}' not supported` })
     return driver
   }
-
-  const store = async (networkId: string, segment: Omit<Segment, 'id'>): Promise<Segment> => {
-    const stored = { id: newId(), ...segment }
-    await tx.query(
-      'insert into network_segments (id, network_id, network_type, physical_network, segmentation_id) values ($1, $2, $3, $4, $5)',
-      [stored.id, networkId, stored.network_type, stored.physical_network, stored.segmentation_id],
-    )
-    return stored
-  }
-
   return {
-    reserve: async (networkId, spec) => {
-      if (spec.network_type === null) return store(networkId, await reserveTenant(tx, settings, spec))
-      return store(networkId, await reserveProvider(tx, driverOf(spec.network_type), spec))
+    reserve: (spec, projectId) =>
+      spec.network_type === null
+        ? reserveTenant(tx, settings, spec, projectId)
+        : reserveProvider(tx, driverOf(spec.network_type), spec, projectId),
+    isPartial: ({ network_type, segmentation_id }) =>
+      segmentation_id === null && driverOf(network_type ?? '').tenantPools !== null,
+    maxMtu: (segments) => maxMtu(settings, segments),
+    release: async (segments) => {
+      for (const segment of segments) await giveSegmentBack(tx, segment)
     },
-    maxMtu: ({ network_type }) => settings.physicalMtu - (settings.drivers.get(network_type)?.overhead ?? 0),
-    release: async (networkId) => {
-      const gone = await tx.query<Segment & Record<string, unknown>>(
-        'delete from network_segments where network_id = $1 returning *',
-        [networkId],
-      )
-      for (const segment of gone) {
-        const driver = settings.drivers.get(segment.network_type)
-        const pool = driver?.poolOf(segment)
-        const inside =
-          pool && driver?.pools.get(pool)?.some(({ first, last }) => within(segment.segmentation_id, first, last))
-        if (pool && inside) await giveBack(tx, pool, [BigInt(segment.segmentation_id as number)])
-      }
-    },
+    remakePools: (kind, id, changed) => remakePools(tx, kind, id, changed),
   }
 }
 
-const within = (id: number | null, first: bigint, last: bigint): boolean =>
-  id !== null && first <= BigInt(id) && BigInt(id) <= last
+/** What every one of the segments carries; local ones do not count. */
+export function maxMtu(settings: SegmentSettings, segments: readonly Omit<Facts, 'segmentation_id'>[]): number {
+  const { physicalMtu, pathMtu, physicalNetworkMtus, overlayIpVersion, drivers } = settings
+  const limits = segments
+    .filter((one) => one.network_type !== 'local')
+    .map(({ network_type, physical_network }) => {
+      const overhead = drivers.get(network_type)?.overhead ?? 0
+      if (overhead === 0) return Math.min(physicalMtu, physicalNetworkMtus[physical_network ?? ''] ?? physicalMtu)
+      return (pathMtu > 0 ? Math.min(physicalMtu, pathMtu) : physicalMtu) - overhead - OUTER_HEADER[overlayIpVersion]
+    })
+  return Math.min(physicalMtu, ...limits)
+}
+
+/** Bytes of the outer IP header. */
+const OUTER_HEADER = { 4: 20, 6: 40 } as const
 
 async function reserveTenant(
   tx: Transaction,
   { drivers, tenantTypes }: SegmentSettings,
   spec: SegmentSpec,
-): Promise<Omit<Segment, 'id'>> {
+  projectId: string,
+): Promise<Facts> {
   if (spec.physical_network !== null || spec.segmentation_id !== null) {
     throw new ApiError('InvalidInput', { error_message: 'network_type required' })
   }
   for (const type of tenantTypes) {
     if (type === 'local') return { network_type: 'local', physical_network: null, segmentation_id: null }
-    for (const { pool, physical_network } of drivers.get(type)?.tenantPools() ?? []) {
-      const [number] = await takeNumbers(tx, pool, 1)
-      if (number !== undefined) return { network_type: type, physical_network, segmentation_id: Number(number) }
-    }
+    const segment = await draw(tx, type, drivers.get(type)?.tenantPools ?? [], projectId)
+    if (segment) return segment
   }
   throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: tenantTypes })
 }
 
-async function reserveProvider(tx: Transaction, driver: TypeDriver, spec: SegmentSpec): Promise<Omit<Segment, 'id'>> {
-  const [issue] = driver.check(spec)
+async function reserveProvider(
+  tx: Transaction,
+  driver: TypeDriver,
+  spec: SegmentSpec,
+  projectId: string,
+): Promise<Facts> {
+  const { type, tenantPools } = driver
+  const { physical_network, segmentation_id } = spec
+  const known = tenantPools?.some((one) => one.physical_network === physical_network)
+  // A range makes a physical network known too: asked of the database only where the configuration does not say.
+  const ranged = type === 'vlan' && physical_network !== null && !known ? await rangedPhysicalNetworks(tx) : []
+  const [issue] = driver.check(spec, ranged)
   if (issue) throw issue
-  const whole = {
-    network_type: driver.type,
-    physical_network: spec.physical_network,
-    segmentation_id: spec.segmentation_id,
+  const whole = { network_type: type, physical_network, segmentation_id }
+  if (type === 'local') return whole
+  if (tenantPools === null || segmentation_id !== null) return reserveExactly(tx, driver, whole)
+  const pools = physical_network === null ? tenantPools : [{ physical_network }]
+  const drawn = await draw(tx, type, pools, projectId)
+  if (drawn) return drawn
+  throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: [type] })
+}
+
+/** Any id of the type: of the project's own ranges first, then of those all share. */
+async function draw(
+  tx: Transaction,
+  network_type: string,
+  pools: readonly { readonly physical_network: string | null }[],
+  projectId: string,
+): Promise<Facts | null> {
+  for (const { physical_network } of pools) {
+    const pool = poolOf({ network_type, physical_network }) as string
+    const number = await takeEither(tx, poolFor(pool, projectId), pool)
+    if (number !== undefined) return { network_type, physical_network, segmentation_id: Number(number) }
   }
-  if (driver.type === 'local') return whole
-  if (driver.poolOf(spec) === null || spec.segmentation_id !== null) return reserveExactly(tx, driver, whole)
-  const pools =
-    spec.physical_network === null
-      ? driver.tenantPools()
-      : [{ pool: driver.poolOf(spec) as string, physical_network: spec.physical_network }]
-  for (const { pool, physical_network } of pools) {
-    const [number] = await takeNumbers(tx, pool, 1)
-    if (number !== undefined) return { ...whole, physical_network, segmentation_id: Number(number) }
-  }
-  throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: [driver.type] })
+  return null
 }
 
 /** An id may lie outside the pools; the unique index has the last word on who owns it. */
-async function reserveExactly(
-  tx: Transaction,
-  driver: TypeDriver,
-  segment: Omit<Segment, 'id'>,
-): Promise<Omit<Segment, 'id'>> {
-  const pool = driver.poolOf(segment)
-  if (pool && segment.segmentation_id !== null) await takeNumber(tx, pool, BigInt(segment.segmentation_id))
+async function reserveExactly(tx: Transaction, driver: TypeDriver, segment: Facts): Promise<Facts> {
+  const pool = await poolHolding(tx, segment)
+  const take = async (): Promise<boolean> =>
+    pool !== null && takeNumber(tx, pool, BigInt(segment.segmentation_id as number))
+  if (await take()) return segment
   const [other] = await tx.query(
-    `select 1 from network_segments where network_type = $1 and coalesce(physical_network, '') = coalesce($2, '')
-      and coalesce(segmentation_id, -1) = coalesce($3, -1)`,
+    `select 1 from network_segments where network_type = $1 and physical_network is not distinct from $2
+      and segmentation_id is not distinct from $3`,
     [segment.network_type, segment.physical_network, segment.segmentation_id],
   )
   if (other) throw driver.taken(segment)
+  // Its last holder may have gone between the two looks: then it is free by now.
+  await take()
   return segment
-}
-
-/** Makes the pools what the configuration says, minus what networks hold; costs nothing when nothing changed. */
-export async function seedPools(tx: Transaction, { drivers }: SegmentSettings): Promise<string[]> {
-  const changed: string[] = []
-  for (const driver of drivers.values()) {
-    for (const [pool, ranges] of driver.pools) {
-      const source = ranges.map(({ first, last }) => `${first}-${last}`).join(',')
-      const fresh = await tx.query(
-        `insert into range_sources as r (pool, source) values ($1, $2)
-          on conflict (pool) do update set source = excluded.source where r.source <> excluded.source returning 1`,
-        [pool, source],
-      )
-      if (fresh.length === 0) continue
-      await lockPool(tx, pool)
-      const held = await tx.query<{ id: number }>(
-        `select segmentation_id as id from network_segments where network_type = $1 and segmentation_id is not null
-          and ($2 = '' or physical_network = $2)`,
-        [driver.type, pool.includes(':') ? pool.slice(pool.indexOf(':') + 1) : ''],
-      )
-      await setRanges(
-        tx,
-        pool,
-        ranges,
-        held.map((one) => BigInt(one.id)),
-      )
-      changed.push(pool)
-    }
-  }
-  return changed
 }

@@ -55,6 +55,8 @@ export class Unit {
   readonly #counts = new Map<string, Count>()
   readonly #after: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
+  /** Ids given in this operation to objects that have no row yet. */
+  readonly #unwritten = new Set<string>()
   /** Parents of what was written, locked and as they were before. */
   readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
   readonly tx: Transaction
@@ -85,6 +87,7 @@ export class Unit {
       now: this.now,
       allows: (rule, target) => policy.allows(rule, caller, target),
       isAdmin: policy.isAdmin(caller),
+      limits: settings.limits,
       shown: (name, object) => present({ policy }, model.resource(name), object, caller),
       newMac: () => newMac(settings.baseMac),
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
@@ -143,6 +146,7 @@ export class Unit {
     for (const { id, image } of written) {
       this.touched.push({ op, kind: name.name, id })
       this.#latest.set(id, image)
+      this.#unwritten.delete(id)
       this.#count(name, op, image, internal)
       // Its own row now tells of its children too.
       this.#bumps.delete(`${name.name} ${id}`)
@@ -171,7 +175,8 @@ export class Unit {
       const id = object[attribute]
       const parent = child.references[attribute]?.resource
       const key = `${parent} ${String(id)}`
-      if (!parent || typeof id !== 'string' || this.#bumps.has(key)) continue
+      // A parent that is still to be written tells of its children in its first image.
+      if (!parent || typeof id !== 'string' || this.#unwritten.has(id) || this.#bumps.has(key)) continue
       const resource = this.model.resource(parent)
       const held = this.#locked.has(key) ? (this.#cache.get(key) as Promise<Image | undefined>) : undefined
       const before = await (held ?? this.load(resource, id, 'update'))
@@ -198,7 +203,9 @@ export class Unit {
 
   /** A new object's attributes that nobody chooses. */
   fresh(values: Readonly<Draft>): Draft {
-    return { ...values, id: newId(), revision_number: 1, created_at: this.now, updated_at: this.now }
+    const id = newId()
+    this.#unwritten.add(id)
+    return { ...values, id, revision_number: 1, created_at: this.now, updated_at: this.now }
   }
 
   revised(before: Image, changes: Readonly<Draft>): Draft {

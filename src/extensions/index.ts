@@ -12,6 +12,8 @@ import { subnetPools } from './subnet-pools/index.ts'
 import { l3 } from './l3/index.ts'
 import { portAttributes } from './port-attributes/index.ts'
 import { tags } from './tags.ts'
+import { networkSegmentRanges } from './network-segment-range/index.ts'
+import { segments } from './segments/index.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
   ...conventions,
@@ -26,4 +28,6 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...metering,
   ...flavors,
   logging,
+  ...segments,
+  networkSegmentRanges,
 ])

@@ -17,6 +17,7 @@ import {
   oneOf,
   optional,
   path,
+  physnetMtu,
   size,
   text,
   url,
@@ -253,10 +254,31 @@ export const serverFields = {
     1500,
     'MTU of the physical networks and the underlay; overlay networks get less by their header.',
   ),
+  pathMtu: networks(
+    whole(0, 65_535),
+    0,
+    'MTU of the way between hosts, where it is less than global_physnet_mtu; 0: it is not.',
+  ),
+  physicalNetworkMtus: networks(
+    list(physnetMtu()),
+    [],
+    'Physical networks whose MTU is less than global_physnet_mtu, each as physnet:mtu.',
+  ),
+  overlayIpVersion: networks(
+    oneOf('4', '6'),
+    '4',
+    'IP version of the underlay: what an outer header takes of the MTU.',
+  ),
   baseMac: networks(
     text({ name: 'MAC address', pattern: /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, example: 'fa:16:3e:00:00:00' }),
     'fa:16:3e:00:00:00',
     'Start of generated MAC addresses; the first three octets stay, the fourth too when it is not 00.',
+  ),
+
+  dnsDomain: networks(
+    text({ name: 'domain', pattern: /^([a-zA-Z0-9_-]{1,63}(\.|$))*$/, example: 'cloud.example.org' }),
+    'openstacklocal',
+    'Domain of the names of ports, as their dns_assignment says them.',
   ),
 
   maxAllowedAddressPair: limits(whole(0, 10_000), 10, 'Allowed address pairs on one port.'),

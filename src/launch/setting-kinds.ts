@@ -202,3 +202,21 @@ export const vlanRange = (): Kind<VlanRange> => ({
   print: ({ physical_network, range }) =>
     range === null ? physical_network : `${physical_network}:${range.first}:${range.last}`,
 })
+
+export interface PhysnetMtu {
+  readonly physical_network: string
+  readonly mtu: number
+}
+
+/** `physnet:mtu`. */
+export const physnetMtu = (): Kind<PhysnetMtu> => ({
+  name: 'physnet:mtu',
+  parse: (raw) => {
+    const match = /^([^:\s]+):(\d{1,5})$/.exec(scalarText(raw) ?? '')
+    const mtu = whole(68, 65_535).parse(match?.[2] ?? '')
+    return match?.[1] && 'ok' in mtu
+      ? { ok: Object.freeze({ physical_network: match[1], mtu: mtu.ok }) }
+      : must('a physical network with its MTU (68 to 65535), such as physnet1:9000')
+  },
+  print: ({ physical_network, mtu }) => `${physical_network}:${mtu}`,
+})

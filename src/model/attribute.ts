@@ -24,6 +24,8 @@ export interface Attribute<T = unknown> {
   readonly visible: boolean
   /** True: `create_x:attr`, `update_x:attr` and `get_x:attr` are policy rules of their own. */
   readonly policy: boolean
+  /** The value that lists and paths mean which name none. */
+  readonly assumed: T | undefined
   /** True: never written to the change log. */
   readonly secret: boolean
   /** Set: what the attribute says depends on who asks. */
@@ -33,6 +35,8 @@ export interface Attribute<T = unknown> {
   readonly pg: string
   /** SQL expression over the resource's row alias `t` that reads the attribute; default: the column itself. */
   readonly sql: string | null
+  /** SQL over row `t` of a query for several values: a filter matches when any of them does. Null: the one that is read. */
+  readonly filterAmong: string | null
   /** The canonical value, or throws `Reject` with a reason in Neutron's words. */
   readonly parse: (value: unknown) => T
   /** Phantom: carries T to `Row`. */
@@ -68,10 +72,12 @@ export interface Options<T> {
   readonly sort?: boolean
   readonly visible?: boolean
   readonly policy?: boolean
+  readonly assumed?: NoInfer<T>
   readonly secret?: boolean
   /** Stored column where it differs from the attribute's name; null: not stored. */
   readonly column?: string | null
   readonly sql?: string
+  readonly filterAmong?: string
   readonly audience?: Audience
 }
 
@@ -92,9 +98,11 @@ const attribute = <T>(kind: Kind<T>, options: Options<T>): Attribute<T> =>
     sort: options.sort ?? false,
     visible: options.visible ?? true,
     policy: options.policy ?? false,
+    assumed: options.assumed,
     secret: options.secret ?? false,
     audience: options.audience ?? null,
     column: options.audience ? null : options.column === undefined ? '' : options.column,
+    filterAmong: options.filterAmong ?? null,
     sql: options.audience ? `(${options.audience.sql} @> '{${EVERYONE}}'::text[])` : (options.sql ?? null),
   })
 

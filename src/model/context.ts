@@ -2,7 +2,7 @@
  * What a hook may do inside its operation's transaction. The types stand here, the implementation is core's.
  */
 import type { Caller } from '#kernel/caller.ts'
-import type { Draft, Resource } from './define.ts'
+import type { Draft, Limits, Resource } from './define.ts'
 
 /** Equality filter on stored attributes; an array means any of them. */
 export type Where = Readonly<Record<string, string | number | boolean | null | readonly (string | number)[]>>
@@ -41,6 +41,15 @@ export interface Segment {
   readonly segmentation_id: number | null
 }
 
+/** Segmentation ids, inclusive, that networks of a project (null: of any) may draw. */
+export interface SegmentRange {
+  readonly network_type: string
+  readonly physical_network: string | null
+  readonly project_id: string | null
+  readonly minimum: number
+  readonly maximum: number
+}
+
 export interface BindingRequest {
   readonly id: string
   readonly network_id: string
@@ -66,6 +75,7 @@ export interface Context {
   owners(resource: string, where: Where): Promise<ReadonlySet<string>>
   /** Does the policy's rule hold for the caller and this target? */
   allows(rule: string, target: Readonly<Draft>): boolean
+  readonly limits: Limits
   /** An administrator, by the rule `context_is_admin`. */
   readonly isAdmin: boolean
   /** The object as the caller sees it: without what policy hides, `shared` worked out. */
@@ -104,11 +114,23 @@ export interface Context {
     used(poolId: string, projectId: string, unit: number): Promise<number>
   }
   readonly segments: {
-    /** Reserves an id (a given one, or any free one of the tenant types) and stores the network's segment. */
-    reserve(networkId: string, spec: SegmentSpec): Promise<Segment>
-    /** The largest MTU a network on this segment may have, tunnel overhead taken off. */
-    maxMtu(segment: Segment): number
-    release(networkId: string): Promise<void>
+    /** Reserves a segment: with the id asked for, or any of the project's or the common ones. */
+    reserve(spec: SegmentSpec, projectId: string): Promise<Omit<Segment, 'id'>>
+    /** An id is still to be drawn for it. */
+    isPartial(spec: SegmentSpec): boolean
+    /** The largest MTU a network on these segments may have, tunnel overhead taken off. */
+    maxMtu(segments: readonly Omit<Segment, 'id' | 'segmentation_id'>[]): number
+    /** Gives the ids back. */
+    release(segments: readonly Omit<Segment, 'id'>[]): Promise<void>
+    /**
+     * Makes the pools of a kind of segment anew, with `changed` in place of the range of this id (null: without it).
+     * Answers the ids that segments of the kind hold; nobody takes or gives back until the end of the transaction.
+     */
+    remakePools(
+      kind: Pick<SegmentRange, 'network_type' | 'physical_network'>,
+      id: string,
+      changed: Pick<SegmentRange, 'project_id' | 'minimum' | 'maximum'> | null,
+    ): Promise<readonly number[]>
   }
   readonly binding: {
     /** Asks the mechanism drivers; never throws for a refused binding: vif_type says binding_failed. */

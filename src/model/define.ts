@@ -9,7 +9,7 @@ import type { Attributes, Row } from './attribute.ts'
 import type { Context } from './context.ts'
 
 export * from './attribute.ts'
-export type { Context } from './context.ts'
+export type { Context, SegmentSpec } from './context.ts'
 
 export type Op = 'create' | 'update' | 'delete'
 
@@ -37,11 +37,13 @@ export interface ResourceHooks<R> {
   inTx?(context: Context, write: Write<R>): Promise<Partial<Draft> | undefined>
 }
 
-/** Configured limits that checks need. */
+/** Configured limits, and the few other settings that hooks need. */
 export interface Limits {
   readonly maxDnsNameservers: number
   readonly maxHostRoutes: number
   readonly maxAllowedAddressPairs: number
+  /** Domain of the names of ports. */
+  readonly dnsDomain: string
 }
 
 /**
@@ -52,7 +54,7 @@ export interface Action {
   /** Unique within its resource, as in `operationId`. */
   readonly name: string
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
-  /** Below the object's path, or below the collection's; `:name` is a parameter. */
+  /** Below the object's path, or below the collection's; `:name` is a parameter. Empty: that path itself. */
   readonly path: string
   /** `collection`: not about one object. Default: `member`. */
   readonly on?: 'member' | 'collection'

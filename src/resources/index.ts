@@ -4,7 +4,8 @@ import { network } from './network.ts'
 import { port } from './port.ts'
 import { securityGroup } from './security-group.ts'
 import { securityGroupRule } from './security-group-rule.ts'
+import { segment } from './segment.ts'
 import { subnet } from './subnet.ts'
 import { subnetPool } from './subnet-pool.ts'
 
-export const coreResources = Object.freeze([network, subnet, subnetPool, port, securityGroup, securityGroupRule, agent])
+export const coreResources = Object.freeze([network, segment, subnet, subnetPool, port, securityGroup, securityGroupRule, agent])

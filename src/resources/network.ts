@@ -4,27 +4,22 @@ import {
   type Context,
   defineResource,
   type Draft,
-  EVERYONE,
   flag,
   list,
   oneOf,
-  optional,
   parseUuid,
+  type Resource,
   type Row,
   text,
   whole,
   type Write,
 } from '#model/define.ts'
 import { port } from './port.ts'
-import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
+import { provider, refuseDuplicates, refuseOtherProvider, wishesOf } from './provider.ts'
+import { segment, segmentsOf } from './segment.ts'
 import { shareable } from './sharing.ts'
+import { AUTO_DELETED_OWNERS, identity, IPV6_MTU, standard } from './standard.ts'
 import { subnet } from './subnet.ts'
-
-export const NETWORK_TYPES = ['flat', 'vlan', 'vxlan', 'geneve', 'gre', 'local'] as const
-
-/** The network's first segment, read where the segments are kept. */
-const firstSegment = (column: string): string =>
-  `(select s.${column} from network_segments s where s.network_id = t.id order by s.segment_index limit 1)`
 
 const attributes = {
   ...identity,
@@ -35,25 +30,7 @@ const attributes = {
   /** 0 or left out: the largest the segment carries. */
   mtu: whole({ set: 'always', min: 0, max: 65535, filter: true, sort: true, policy: true }),
   port_security_enabled: flag({ set: 'always', default: true, policy: true }),
-  'provider:network_type': optional(
-    oneOf(NETWORK_TYPES, { set: 'create', filter: true, policy: true, sql: firstSegment('network_type') }),
-    {},
-  ),
-  'provider:physical_network': optional(
-    text({ set: 'create', max: 64, filter: true, policy: true, sql: firstSegment('physical_network') }),
-    {},
-  ),
-  'provider:segmentation_id': optional(
-    whole({
-      set: 'create',
-      min: 0,
-      max: 2 ** 24 - 1,
-      filter: true,
-      policy: true,
-      sql: firstSegment('segmentation_id'),
-    }),
-    {},
-  ),
+  ...provider,
   subnets: list(
     { schema: { type: 'string', format: 'uuid' }, parse: parseUuid },
     {
@@ -88,39 +65,68 @@ export const network = defineResource({
 
 async function createNetwork(context: Context, { after }: Write<Network>): Promise<Partial<Draft>> {
   const wanted = after as Network
-  const segment = await context.segments.reserve(wanted.id, {
-    network_type: wanted['provider:network_type'] ?? null,
-    physical_network: wanted['provider:physical_network'] ?? null,
-    segmentation_id: wanted['provider:segmentation_id'] ?? null,
-  })
+  const reserved = await createSegments(context, wanted)
   return {
     status: 'ACTIVE',
-    shared_with: wanted.shared ? [EVERYONE] : [],
-    mtu: chosenMtu(context.segments.maxMtu(segment), wanted.mtu),
+    mtu: chosenMtu(context.segments.maxMtu(reserved), wanted.mtu),
   }
 }
+
+/** What the network asks for, reserved and stored before the network itself: its first image tells of them. */
+async function createSegments(context: Context, wanted: Network): Promise<readonly Reserved[]> {
+  const specs = wishesOf(wanted)
+  if (specs.length > 1) refuseDuplicates(specs, context.segments.isPartial)
+  const reserved: Reserved[] = []
+  for (const spec of specs) reserved.push(await context.segments.reserve(spec, wanted.project_id))
+  for (const [segment_index, one] of reserved.entries())
+    await context.create(segment as Resource, { network_id: wanted.id, segment_index, ...one })
+  return reserved
+}
+type Reserved = Awaited<ReturnType<Context['segments']['reserve']>>
+
+/** A VLAN network takes another tag while nothing is bound to it. */
+async function moveSegment(context: Context, old: Network, wanted: Network): Promise<void> {
+  const segmentation_id = wanted['provider:segmentation_id'] ?? null
+  if (segmentation_id === null || segmentation_id === old['provider:segmentation_id']) return
+  const refuse = (sentence: string): never => {
+    throw new ApiError('InvalidInput', { error_message: sentence })
+  }
+  const segments = (await segmentsOf(context, old.id)).filter((one) => !one.is_dynamic)
+  const [current] = segments
+  if (!current || segments.length > 1)
+    return refuse('Provider network attributes can be updated only in provider networks with a single segment.')
+  const ports = await context.find('port', { network_id: old.id })
+  if (ports.some(isBound)) {
+    const types = UNBOUND.join(', ')
+    const attribute = 'provider:segmentation_id'
+    refuse(
+      `Provider network attribute ${attribute} cannot be updated if any port in the network has not the following binding:vif_type: ${types}`,
+    )
+  }
+  if (current.network_type !== 'vlan') refuse('Only VLAN type networks can be updated.')
+  const { network_type, physical_network } = current
+  await context.segments.reserve({ network_type, physical_network, segmentation_id }, old.project_id)
+  await context.update(segment as Resource, current.id, { segmentation_id })
+  await context.segments.release([current])
+}
+
+const UNBOUND = ['unbound', 'binding_failed']
+
+/** The service's own ports are everywhere; their hosts hear of the new tag. */
+const isBound = (one: Readonly<Draft>): boolean =>
+  !UNBOUND.includes(String(one['binding:vif_type'])) &&
+  !(AUTO_DELETED_OWNERS as readonly unknown[]).includes(one['device_owner'])
 
 async function updateNetwork(context: Context, { before, after, given }: Write<Network>): Promise<Partial<Draft>> {
   const [old, wanted] = [before as Network, after as Network]
   const patch: Partial<Draft> = {}
+  refuseOtherProvider(old, wanted, given)
+  if (given.has('provider:segmentation_id')) await moveSegment(context, old, wanted)
   if (given.has('mtu')) {
-    const limit = context.segments.maxMtu({
-      id: wanted.id,
-      network_type: old['provider:network_type'] ?? 'local',
-      physical_network: old['provider:physical_network'],
-      segmentation_id: old['provider:segmentation_id'],
-    })
+    const limit = context.segments.maxMtu(await segmentsOf(context, old.id))
     const mtu = chosenMtu(limit, wanted.mtu)
     if (mtu < IPV6_MTU) await refuseSmallMtu(context, old.id, mtu)
     patch['mtu'] = mtu
-  }
-  if (old.shared && !wanted.shared) await refuseUnsharing(context, wanted)
-  if (old.shared !== wanted.shared) {
-    const others = old.shared_with.filter((one) => one !== EVERYONE)
-    const shared_with = wanted.shared ? [...others, EVERYONE] : others
-    patch['shared_with'] = shared_with
-    // What others see of the subnets changes with the network: say so in the change log.
-    for (const id of old.subnets) await context.update(subnet, id, { shared_with })
   }
   return patch
 }
@@ -137,12 +143,6 @@ function chosenMtu(limit: number, asked: number | undefined): number {
   return asked
 }
 
-async function refuseUnsharing(context: Context, wanted: Network): Promise<void> {
-  const ports = await context.find('port', { network_id: wanted.id })
-  const foreign = ports.some((one) => one['project_id'] !== wanted.project_id && one['project_id'] !== '')
-  if (foreign) throw new ApiError('InvalidSharedSetting', { network: wanted.name })
-}
-
 async function deleteNetwork(context: Context, { id, subnets }: Network): Promise<void> {
   const ports = await context.find('port', { network_id: id })
   const owners: readonly unknown[] = AUTO_DELETED_OWNERS
@@ -157,5 +157,5 @@ async function deleteNetwork(context: Context, { id, subnets }: Network): Promis
   }
   for (const one of ports) await context.remove(port, String(one['id']))
   for (const one of subnets) await context.remove(subnet, one)
-  await context.segments.release(id)
+  for (const one of await segmentsOf(context, id)) await context.remove(segment as Resource, one.id)
 }

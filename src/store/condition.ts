@@ -116,6 +116,8 @@ export function filterSql(
   const attribute = resource.attributes[name] as Attribute
   const expression = readFor(attribute, binder) as string
   const present = values.filter((value) => value !== null)
+  if (attribute.filterAmong !== null && present.length === values.length)
+    return `(${binder.bind(present)}::${attribute.pg}[] && array(${attribute.filterAmong})::${attribute.pg}[])`
   const parts = present.length < values.length ? [`${expression} is null`] : []
   if (attribute.pg === 'uuid[]')
     parts.push(`t.${quoteName(attribute.column as string)} && ${binder.bind(present)}::uuid[]`)

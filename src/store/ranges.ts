@@ -18,28 +18,43 @@ const PARTS = 64n
 /** Not cut below this size. */
 const SMALLEST = 16n
 
+const FOR = ' for '
+function familyOf(pool: string): string {
+  return `split_part(${pool}, '${FOR}', 1)`
+}
+
 /**
  * Whoever takes from a pool or gives back holds it, side by side with others; whoever makes it anew waits for them and
  * keeps them out (`lockPool`). As a condition in the statement itself it costs no statement of its own; it is evaluated
  * once, before any row.
  */
-const HOLD = `(select pg_advisory_xact_lock_shared(hashtextextended($1, 0)) is not null)`
+const HOLD = `(select pg_advisory_xact_lock_shared(hashtextextended(${familyOf('$1')}, 0)) is not null)`
 
 /** Holds the pools of these names (SQL for a text array) without touching them, as a condition in another statement. */
 export const holdPools = (names: string): string =>
-  `(select count(pg_advisory_xact_lock_shared(hashtextextended(p, 0))) >= 0 from unnest(${names}) p)`
+  `(select count(pg_advisory_xact_lock_shared(hashtextextended(${familyOf('p')}, 0))) >= 0 from unnest(${names}) p)`
 
-/** Before a pool is made anew: nobody is taking from it or giving back until this transaction ends. */
+/** Before a pool and those set apart from it are made anew: nobody takes or gives back until this transaction ends. */
 export const lockPool = (tx: Transaction, pool: string): Promise<unknown> =>
-  tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [pool])
+  tx.query(`select pg_advisory_xact_lock(hashtextextended(${familyOf('$1')}, 0))`, [pool])
 
-const TAKE = (skip: string): string => `with chosen as (
-    select pool, seq, first, last from free_ranges where pool = $1 and ${HOLD} order by seq limit 1 for update ${skip}),
-  shrunk as (
+/** Holds a pool in a statement of its own: what is read after it is as the last one who made the pool left it. */
+export const holdPool = (tx: Transaction, pool: string): Promise<unknown> => tx.query(`select ${HOLD}`, [pool])
+
+/** What is set apart of a pool for one project is a pool too. The two are locked as one. */
+export const poolFor = (pool: string, projectId: string | null): string =>
+  projectId === null ? pool : `${pool}${FOR}${projectId}`
+
+/** Takes $2 numbers off the `chosen` range, or all of it, and answers them. */
+const SHRINK = `shrunk as (
     update free_ranges f set first = c.first + $2 from chosen c where f.pool = c.pool and f.seq = c.seq and c.first + $2 <= c.last),
   used_up as (
     delete from free_ranges f using chosen c where f.pool = c.pool and f.seq = c.seq and c.first + $2 > c.last)
   select first::text, least(last, first + $2 - 1)::text as last from chosen`
+
+const TAKE = (skip: string): string => `with chosen as (
+    select pool, seq, first, last from free_ranges where pool = $1 and ${HOLD} order by seq limit 1 for update ${skip}),
+  ${SHRINK}`
 
 /** Takes `count` numbers, or as many as there are. */
 export async function takeNumbers(tx: Transaction, pool: string, count: number): Promise<bigint[]> {
@@ -58,6 +73,23 @@ export async function takeNumbers(tx: Transaction, pool: string, count: number):
 /** A waiter whose range was used up by the other sees none; a later one may still be there. */
 async function anyLeft(tx: Transaction, pool: string): Promise<boolean> {
   return (await tx.query('select 1 from free_ranges where pool = $1 limit 1', [pool])).length > 0
+}
+
+/** From pool $1, and from $3 once nothing is left in $1. */
+const TAKE_EITHER = `with own as (
+    select pool, seq, first, last from free_ranges where pool = $1 and ${HOLD} order by seq limit 1 for update skip locked),
+  common as (
+    select pool, seq, first, last from free_ranges where pool = $3 and ${HOLD}
+      and not exists (select 1 from free_ranges where pool = $1) order by seq limit 1 for update skip locked),
+  chosen as (select * from own union all select * from common),
+  ${SHRINK}`
+
+/** One number of a project's own pool, or of the common one when that has none left; undefined when neither has. */
+export async function takeEither(tx: Transaction, own: string, common: string): Promise<bigint | undefined> {
+  const [taken] = await tx.query<{ first: string }>(TAKE_EITHER, [own, 1, common])
+  if (taken) return BigInt(taken.first)
+  // All that is left is locked by others, or nothing is left: wait to know which.
+  return (await takeNumbers(tx, own, 1))[0] ?? (await takeNumbers(tx, common, 1))[0]
 }
 
 /** The range that could hold $2: the last that begins at or before it. One step in the index, however many there are. */

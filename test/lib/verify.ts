@@ -4,10 +4,13 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Core } from '#core/operation.ts'
+import { divide, poolOf } from '#core/segment-pools.ts'
 import { formatIp, parseIp, parsePrefix } from '#kernel/ip.ts'
 import type { ComposedResource } from '#model/compose.ts'
+import type { Segment, SegmentRange } from '#model/context.ts'
 import { listImages } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
+import { type NumberRange, poolFor } from '#store/ranges.ts'
 
 /** Everything that is wrong, one sentence each; empty when all is well. */
 export async function verify(core: Core): Promise<string[]> {
@@ -108,25 +111,36 @@ function checkSubnet({ id, cidr, allocation_pools, free, held }: SubnetState): s
   return problems
 }
 
-async function segmentIdsAreFreeOrHeld({ database, settings }: Core): Promise<string[]> {
+/** Every id of a range is free in the pool it belongs to or held by a segment; no id is free elsewhere. */
+async function segmentIdsAreFreeOrHeld({ database }: Core): Promise<string[]> {
   const problems: string[] = []
-  for (const driver of settings.segments.drivers.values()) {
-    const segments = await database.query<{ physical_network: string | null; segmentation_id: number | null }>(
-      '/* once */ select physical_network, segmentation_id from network_segments where network_type = $1',
-      [driver.type],
-    )
-    for (const [pool, configured] of driver.pools) {
-      const rows = await database.query<{ first: string; last: string }>(
-        'select first::text, last::text from free_ranges where pool = $1',
-        [pool],
-      )
-      const free = rows.map(({ first, last }) => ({ first: BigInt(first), last: BigInt(last) }))
-      const mine = segments.filter((one) => driver.poolOf({ network_type: driver.type, ...one }) === pool)
-      const held = mine.map((one) => BigInt(one.segmentation_id ?? -1)).filter((id) => within(configured, id))
-      for (const id of held) if (within(free, id)) problems.push(`${pool}: ${id} is both held and free`)
-      if (sizeOf(free) + BigInt(held.length) !== sizeOf(configured))
-        problems.push(`${pool}: ${sizeOf(configured)} ids, ${sizeOf(free)} free and ${held.length} held`)
-    }
+  const ranges = await database.query<SegmentRange & Record<string, unknown>>(
+    '/* once */ select network_type, physical_network, project_id, minimum, maximum from network_segment_ranges',
+  )
+  const expected = new Map<string, readonly NumberRange[]>()
+  for (const [base, kind] of Map.groupBy(ranges, (one) => String(poolOf(one))))
+    for (const [projectId, mine] of divide(kind)) expected.set(poolFor(base, projectId), mine)
+  const segments = await database.query<Segment & Record<string, unknown>>(
+    '/* once */ select network_type, physical_network, segmentation_id from network_segments where segmentation_id is not null',
+  )
+  const free = await database.query<{ pool: string; first: string; last: string }>(
+    "/* once */ select pool, first::text, last::text from free_ranges where pool not like 'subnet:%'",
+  )
+  for (const { pool } of free) if (!expected.has(pool)) problems.push(`${pool} has free ranges but no range`)
+  for (const [pool, configured] of expected) {
+    const mine = free
+      .filter((one) => one.pool === pool)
+      .map(({ first, last }) => ({ first: BigInt(first), last: BigInt(last) }))
+    const held = segments
+      .filter((one) => pool === poolOf(one) || pool.startsWith(`${poolOf(one)} for `))
+      .map((one) => BigInt(one.segmentation_id as number))
+      .filter((id) => within(configured, id))
+    for (const id of held) if (within(mine, id)) problems.push(`${pool}: ${id} is both held and free`)
+    for (const { first, last } of mine)
+      if (!within(configured, first) || !within(configured, last))
+        problems.push(`${pool}: ${first} to ${last} is not its`)
+    if (sizeOf(mine) + BigInt(held.length) !== sizeOf(configured))
+      problems.push(`${pool}: ${sizeOf(configured)} ids, ${sizeOf(mine)} free and ${held.length} held`)
   }
   return problems
 }

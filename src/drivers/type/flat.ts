@@ -9,15 +9,17 @@ export function flatDriver(physicalNetworks: readonly string[]): TypeDriver {
   return {
     type: 'flat',
     overhead: 0,
-    pools: new Map(),
+    ranges: [],
+    tenantPools: null,
     check: ({ physical_network, segmentation_id }) => {
       if (!physical_network) return [invalid('physical_network required for flat provider network')]
+      if (physicalNetworks.length === 0) return [invalid('Flat provider networks are disabled')]
       const known = physicalNetworks.includes('*') || physicalNetworks.includes(physical_network)
       const issues = known ? [] : [invalid(`physical_network '${physical_network}' unknown for flat provider network`)]
-      return segmentation_id === null ? issues : [...issues, invalid('segmentation_id specified for flat network')]
+      return segmentation_id === null
+        ? issues
+        : [...issues, invalid('segmentation_id prohibited for flat provider network')]
     },
-    poolOf: () => null,
-    tenantPools: () => [],
     taken: ({ physical_network }) => new ApiError('FlatNetworkInUse', { physical_network }),
   }
 }

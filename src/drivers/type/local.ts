@@ -2,19 +2,17 @@
 import type { TypeDriver } from '#core/contracts.ts'
 import { ApiError } from '#kernel/errors.ts'
 
+const prohibited = (name: string): ApiError =>
+  new ApiError('InvalidInput', { error_message: `${name} prohibited for local provider network` })
+
 export const localDriver: TypeDriver = {
   type: 'local',
   overhead: 0,
-  pools: new Map(),
-  check: ({ physical_network, segmentation_id }) =>
-    physical_network || segmentation_id !== null
-      ? [
-          new ApiError('InvalidInput', {
-            error_message: 'a local network has no physical_network and no segmentation_id',
-          }),
-        ]
-      : [],
-  poolOf: () => null,
-  tenantPools: () => [],
+  ranges: [],
+  tenantPools: null,
+  check: ({ physical_network, segmentation_id }) => [
+    ...(physical_network === null ? [] : [prohibited('physical_network')]),
+    ...(segmentation_id === null ? [] : [prohibited('segmentation_id')]),
+  ],
   taken: () => new ApiError('NoNetworkAvailable'),
 }

@@ -1,0 +1,168 @@
+/** Segments of networks beyond the network itself: subnets on them, routes between them, which hosts reach them. */
+import { ApiError } from '#kernel/errors.ts'
+import {
+  type Context,
+  defineExtension,
+  defineResource,
+  type Draft,
+  type Extension,
+  type ExtensionPart,
+  flag,
+  optional,
+  type Resource,
+  text,
+  uuid,
+} from '#model/define.ts'
+import { inUse, segmentsOf } from '#resources/segment.ts'
+import { subnet } from '#resources/subnet.ts'
+import { associationChange, mixture, routesWithPeers, type SegmentSubnet } from './subnets.ts'
+
+/** Which hosts reach which segments of physical networks, as their agents say; for hooks. */
+const segmentHost = defineResource({
+  name: 'segment_host',
+  plural: 'segment_hosts',
+  table: 'segment_hosts',
+  docs: 'A host that is plugged into the physical network of a segment.',
+  notFound: { type: 'SegmentNotFound', param: 'segment_id' },
+  operations: [],
+  attributes: { id: uuid(), segment_id: uuid(), network_id: uuid(), host: text() },
+})
+
+const subnetsOf = async (context: Context, network_id: unknown): Promise<readonly SegmentSubnet[]> =>
+  (await context.find('subnet', { network_id: String(network_id) })) as unknown as readonly SegmentSubnet[]
+
+const onSubnet: ExtensionPart = {
+  attributes: { segment_id: optional(uuid({ set: 'always', filter: true, sort: true, policy: true })) },
+  conflicts: {
+    // Asked of a new subnet whose segment went meanwhile, or of a segment that a new subnet stands on.
+    subnets_segment_id_fkey: ({ values: [segment_id], object }) =>
+      'cidr' in object || 'segment_id' in object
+        ? new ApiError('SegmentNotFound', { segment_id })
+        : inUse(String(segment_id), 'The segment is still associated with subnet(s)'),
+  },
+  inTx: async (context, { op, before, after, given, internal }) => {
+    const [old, wanted] = [before, after] as unknown as readonly [SegmentSubnet, SegmentSubnet]
+    if (op === 'create') return createOn(context, wanted)
+    // What the system changes of subnets, routes between them included, is decided where it does so.
+    if (internal) return undefined
+    if (op === 'update') return updateOn(context, old, wanted, given)
+    const others = (await subnetsOf(context, old.network_id)).filter((one) => one.id !== old.id)
+    if (old.segment_id !== null) await updateRoutes(context, others, others, { cidr: old.cidr })
+    return undefined
+  },
+}
+
+async function createOn(context: Context, wanted: SegmentSubnet): Promise<Partial<Draft> | undefined> {
+  const others = await subnetsOf(context, wanted.network_id)
+  const issue = mixture([...others, wanted])
+  if (issue) throw issue
+  if (wanted.segment_id === null) return undefined
+  await requireSegment(context, wanted)
+  await updateRoutes(context, others, [...others, wanted])
+  return { host_routes: routesWithPeers(wanted, others) }
+}
+
+async function updateOn(
+  context: Context,
+  old: SegmentSubnet,
+  wanted: SegmentSubnet,
+  given: ReadonlySet<string>,
+): Promise<Partial<Draft> | undefined> {
+  const moved = wanted.segment_id !== old.segment_id
+  if (moved) {
+    await context.load('network', old.network_id, 'update')
+    const segments = await segmentsOf(context, old.network_id)
+    const issue = associationChange(old, await subnetsOf(context, old.network_id), segments.length)
+    if (issue) throw issue
+    await requireSegment(context, wanted)
+  }
+  const rerouted = moved || given.has('host_routes') || wanted.gateway_ip !== old.gateway_ip
+  if (wanted.segment_id === null || !rerouted) return undefined
+  const gone = wanted.gateway_ip === old.gateway_ip ? {} : { gateway: old.gateway_ip }
+  return { host_routes: routesWithPeers(wanted, await subnetsOf(context, old.network_id), gone) }
+}
+
+async function requireSegment(context: Context, { segment_id, network_id }: SegmentSubnet): Promise<void> {
+  if (segment_id === null) return
+  const segment = await context.load('segment', segment_id)
+  if (!segment) throw new ApiError('SegmentNotFound', { segment_id })
+  if (segment['network_id'] !== network_id)
+    throw new ApiError('NetworkIdsDontMatch', { subnet_network: network_id, segment_id })
+  if (segment['is_dynamic']) throw new ApiError('SubnetCantAssociateToDynamicSegment')
+}
+
+/** The routes of these subnets follow what the network's subnets are by now. */
+async function updateRoutes(
+  context: Context,
+  changing: readonly SegmentSubnet[],
+  subnets: readonly SegmentSubnet[],
+  gone: Parameters<typeof routesWithPeers>[2] = {},
+): Promise<void> {
+  for (const one of changing) {
+    const host_routes = routesWithPeers(one, subnets, gone)
+    if (one.segment_id !== null && JSON.stringify(host_routes) !== JSON.stringify(one.host_routes))
+      await context.update(subnet as Resource, one.id, { host_routes })
+  }
+}
+
+const onSegment: ExtensionPart = {
+  inTx: async (context, { op, before, internal }) => {
+    if (op !== 'delete' || internal) return undefined
+    const segment_id = String(before?.['id'])
+    const ids = (await context.find('subnet', { segment_id })).map((one) => one['id'])
+    const reason = `The segment is still associated with subnet(s) ${ids.join(', ')}`
+    if (ids.length > 0) throw inUse(segment_id, reason, { reason: 'subnets_on_segment', subnets: ids })
+    return undefined
+  },
+}
+
+const l2Adjacency = flag({
+  sql: 'not exists (select 1 from subnets s where s.network_id = t.id and s.segment_id is not null)',
+})
+
+const part = (
+  alias: string,
+  name: string,
+  description: string,
+  updated: string,
+  more: Partial<Pick<Extension, 'requires' | 'on' | 'resources'>> = {},
+): Extension => defineExtension({ alias, name, description, updated, ...more })
+
+export const segments: readonly Extension[] = Object.freeze([
+  part('segment', 'Segment', 'The segments of networks, and subnets on them.', '2016-02-24T17:00:00-00:00', {
+    requires: ['standard-attr-description'],
+    on: { subnet: onSubnet, segment: onSegment },
+    resources: [segmentHost as unknown as Resource],
+  }),
+  part(
+    'standard-attr-segment',
+    'Standard Attribute Segment Extension',
+    'Segments have descriptions, revisions and timestamps.',
+    '2018-04-09T10:00:00-00:00',
+    { requires: ['segment'] },
+  ),
+  part(
+    'subnet-segmentid-writable',
+    'Subnet SegmentID (writable)',
+    'A subnet may be put on a segment later.',
+    '2018-03-12T00:00:00-00:00',
+    { requires: ['segment'] },
+  ),
+  part(
+    'segments-peer-subnet-host-routes',
+    'Segments peer-subnet host routes',
+    'Subnets on segments tell their hosts the way to those on the other segments.',
+    '2018-06-12T10:00:00-00:00',
+    { requires: ['segment'] },
+  ),
+  part(
+    'l2_adjacency',
+    'L2 Adjacency',
+    'Whether all of a network is one broadcast domain.',
+    '2016-04-12T16:00:00-00:00',
+    { on: { network: { attributes: { l2_adjacency: l2Adjacency } } } },
+  ),
+  part('multi-provider', 'Multi Provider Network', 'Networks of several segments.', '2013-06-27T10:00:00-00:00', {
+    requires: ['provider'],
+  }),
+])
