@@ -17,6 +17,7 @@ const PROVIDER = ['provider:network_type', 'provider:physical_network', 'provide
 
 export const network: readonly RuleDefault[] = [
   helper('external', 'field:networks:router:external=True', 'The network leads outside.'),
+  helper('external_here', 'field:networks:external:mine=True', "The network leads outside for the caller's project."),
   action('create_network', create, 'Create a network.', ADMIN_OR_MEMBER, 'rule:regular_user'),
   ...['shared', 'router:external', 'is_default', 'segments', ...PROVIDER].map((attribute) =>
     action(`create_network:${attribute}`, create, `Give ${attribute} to a new network.`, ADMIN),
@@ -36,9 +37,15 @@ export const network: readonly RuleDefault[] = [
       `${ADMIN} or ${READER} or rule:shared or rule:external or rule:context_is_advsvc`,
       'rule:admin_or_owner or rule:shared or rule:external or rule:context_is_advsvc',
     ),
-    `${OWN} or rule:shared or field:networks:external:mine=True`,
+    `${OWN} or rule:shared or rule:external_here`,
   ),
-  action('get_network:router:external', get, 'See router:external.', ADMIN_OR_READER, 'rule:regular_user'),
+  action(
+    'get_network:router:external',
+    get,
+    'See router:external.',
+    `${ADMIN_OR_READER} or rule:shared or rule:external`,
+    'rule:regular_user',
+  ),
   ...['segments', ...PROVIDER].map((attribute) =>
     action(`get_network:${attribute}`, get, `See ${attribute} of a network.`, ADMIN),
   ),
