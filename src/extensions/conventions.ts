@@ -24,6 +24,12 @@ export const conventions: readonly Extension[] = Object.freeze([
     'An empty filter value matches the empty string.',
     '2018-05-01T10:00:00-00:00',
   ),
+  convention(
+    'ip-substring-filtering',
+    'IP address substring filtering',
+    'Ports by a part of an address.',
+    '2017-11-28T09:00:00-00:00',
+  ),
   convention('net-mtu', 'Network MTU', 'The MTU of a network.', '2015-03-25T10:00:00-00:00'),
   convention(
     'net-mtu-writable',
@@ -42,6 +48,12 @@ export const conventions: readonly Extension[] = Object.freeze([
   convention('provider', 'Provider Network', 'What carries a network.', '2012-09-07T10:00:00-00:00'),
   convention('quotas', 'Quota management support', 'Limits per project.', '2012-07-29T10:00:00-00:00'),
   convention(
+    'quota-check-limit',
+    'Quota engine limit check',
+    'Limits that are refused when more is used already.',
+    '2021-09-08T16:00:00-00:00',
+  ),
+  convention(
     'quota_details',
     'Quota details management support',
     'Limits with what is used of them.',
@@ -54,12 +66,6 @@ export const conventions: readonly Extension[] = Object.freeze([
     '2016-12-11T00:00:00-00:00',
   ),
   convention('security-group', 'security-group', 'Security groups and their rules.', '2012-10-05T10:00:00-00:00'),
-  convention(
-    'security-groups-normalized-cidr',
-    'Normalized CIDR field for security group rules',
-    'The prefix of a rule with host bits cleared.',
-    '2019-06-05T00:00:00-00:00',
-  ),
   convention('sorting', 'Sorting support', 'Lists in a chosen order.', '2016-06-12T00:00:00-00:00'),
   convention('standard-attr-description', 'standard-attr-description', 'Descriptions.', '2016-02-10T10:00:00-00:00'),
   convention(
@@ -73,11 +79,5 @@ export const conventions: readonly Extension[] = Object.freeze([
     'Resource timestamps',
     'When a resource was made and last changed.',
     '2016-09-12T10:00:00-00:00',
-  ),
-  convention(
-    'stateful-security-group',
-    'Stateful security group',
-    'Security groups without connection tracking.',
-    '2019-11-26T09:00:00-00:00',
   ),
 ])

@@ -1,6 +1,9 @@
 /** What is in: every extension of the API. */
 import type { Extension } from '#model/define.ts'
 import { addressScopes } from './address-scopes.ts'
+import { addressGroups } from './address-groups/index.ts'
+import { rbac } from './rbac/index.ts'
+import { securityGroups } from './security-groups.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dnsIntegration } from './dns-integration.ts'
@@ -18,6 +21,9 @@ import { segments } from './segments/index.ts'
 export const extensions: readonly Extension[] = Object.freeze([
   ...conventions,
   ...tags,
+  ...securityGroups,
+  ...rbac,
+  ...addressGroups,
   ...l3,
   ...subnetPools,
   addressScopes,

@@ -56,17 +56,31 @@ export async function readNetworks(
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** A rule that names an address group is, for hosts, one rule for each of its prefixes of the rule's IP version. */
+const RULES = `
+  select r.id, null as prefix, r.remote_ip_prefix as remote from security_group_rules r
+    where r.security_group_id = g.id and r.remote_address_group_id is null
+  union all select r.id, a.prefix, a.prefix from security_group_rules r
+    join address_groups n on n.id = r.remote_address_group_id, jsonb_array_elements_text(n.addresses) a (prefix)
+    where r.security_group_id = g.id and 'IPv' || family(a.prefix::cidr) = r.ethertype`
+
 const GROUPS = `
   select g.id, g.revision_number as generation, g.stateful,
     (select coalesce(json_agg(json_build_object(
-        'id', r.id, 'direction', r.direction, 'ethertype', r.ethertype, 'protocol', r.protocol,
+        'id', concat_ws(' ', r.id, x.prefix), 'direction', r.direction, 'ethertype', r.ethertype, 'protocol', r.protocol,
         'port_range_min', r.port_range_min, 'port_range_max', r.port_range_max,
-        'remote_ip_prefix', r.remote_ip_prefix, 'remote_group_id', r.remote_group_id) order by r.id), '[]')
-      from security_group_rules r where r.security_group_id = g.id) as rules
-  from security_groups g where g.id = any($1::uuid[])`
+        'remote_ip_prefix', x.remote, 'remote_group_id', r.remote_group_id) order by r.id, x.prefix), '[]')
+      from (${RULES}) x join security_group_rules r on r.id = x.id) as rules
+  from security_groups g where g.id = any($1::uuid[])
+    or g.id in (select r.security_group_id from security_group_rules r where r.remote_address_group_id = any($2::uuid[]))`
 
-export async function readGroups(database: Database, ids: readonly string[]): Promise<ReadonlyMap<string, GroupRow>> {
-  const rows = await database.query<GroupRow>(GROUPS, [ids])
+/** The groups with these ids, and those whose rules name one of the address groups. */
+export async function readGroups(
+  database: Database,
+  ids: readonly string[],
+  addressGroups: readonly string[] = [],
+): Promise<ReadonlyMap<string, GroupRow>> {
+  const rows = await database.query<GroupRow>(GROUPS, [ids, addressGroups])
   return new Map(rows.map((row) => [row.id, row]))
 }
 

@@ -107,7 +107,9 @@ async function read(database: Database, wants: Wants): Promise<Loaded> {
   const [ports, networks, groups, chassis] = await Promise.all([
     anyPorts ? readPorts(database, topics) : new Map(),
     wants.networks.size > 0 ? readNetworks(database, [...wants.networks]) : new Map(),
-    wants.groups.size > 0 ? readGroups(database, [...wants.groups]) : new Map(),
+    wants.groups.size + wants.addressGroups.size > 0
+      ? readGroups(database, [...wants.groups], [...wants.addressGroups])
+      : new Map(),
     wants.chassis.size > 0 ? readChassis(database, [...wants.chassis]) : new Map(),
   ])
   return { ports, networks, groups, chassis }

@@ -26,6 +26,10 @@ export class GroupTopics {
     this.#marks = marks
   }
 
+  get empty(): boolean {
+    return this.#groups.size === 0
+  }
+
   has(id: string): boolean {
     return this.#groups.has(id)
   }

@@ -69,6 +69,7 @@ export class Topics {
     for (const id of dirty.ports) this.#wants.ports.add(id)
     for (const id of dirty.networks) if (this.#networks.has(id)) this.#wants.networks.add(id)
     for (const id of dirty.groups) if (this.#groups.has(id)) this.#wants.groups.add(id)
+    if (!this.#groups.empty) for (const id of dirty.addressGroups) this.#wants.addressGroups.add(id)
     for (const host of dirty.chassis) if (this.#networks.hasChassis(host)) this.#wants.chassis.add(host)
   }
 
@@ -89,7 +90,7 @@ export class Topics {
     for (const id of wants.ports) if (!loaded.ports.has(id)) this.#replacePort(id, null)
     for (const [id, row] of loaded.ports) this.#replacePort(id, row)
     for (const id of wants.networks) this.#networks.replace(id, loaded.networks.get(id) ?? null)
-    for (const id of wants.groups) {
+    for (const id of new Set([...wants.groups, ...loaded.groups.keys()])) {
       for (const host of this.#groups.replace(id, loaded.groups.get(id) ?? null)) this.#touched.add(host)
     }
     for (const host of wants.chassis) this.#networks.replaceChassis(host, loaded.chassis.get(host) ?? null)

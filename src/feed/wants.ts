@@ -12,6 +12,8 @@ export interface Wants {
   readonly membersOf: Set<string>
   readonly networks: Set<string>
   readonly groups: Set<string>
+  /** Address groups that changed: the security groups whose rules name them are to be read. */
+  readonly addressGroups: Set<string>
   /** Hosts whose tunnel address is asked for. */
   readonly chassis: Set<string>
 }
@@ -23,6 +25,7 @@ export const createWants = (): Wants => ({
   membersOf: new Set(),
   networks: new Set(),
   groups: new Set(),
+  addressGroups: new Set(),
   chassis: new Set(),
 })
 
@@ -45,6 +48,7 @@ export function wantsOf(rows: readonly ChangeRow[], concerns: PortFilter): Wants
     else if (kind === 'subnet') addAll(wants.networks, text('network_id'))
     else if (kind === 'security_group') wants.groups.add(id)
     else if (kind === 'security_group_rule') addAll(wants.groups, text('security_group_id'))
+    else if (kind === 'address_group') wants.addressGroups.add(id)
     else if (kind === 'agent') addAll(wants.chassis, text('host'))
   }
   return wants

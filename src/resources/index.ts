@@ -1,5 +1,6 @@
 /** What is in: the core resources, in the order the API lists them. */
 import { agent } from './agent.ts'
+import { defaultSecurityGroupRule } from './default-security-group-rule.ts'
 import { network } from './network.ts'
 import { port } from './port.ts'
 import { securityGroup } from './security-group.ts'
@@ -8,4 +9,14 @@ import { segment } from './segment.ts'
 import { subnet } from './subnet.ts'
 import { subnetPool } from './subnet-pool.ts'
 
-export const coreResources = Object.freeze([network, segment, subnet, subnetPool, port, securityGroup, securityGroupRule, agent])
+export const coreResources = Object.freeze([
+  network,
+  segment,
+  subnet,
+  subnetPool,
+  port,
+  securityGroup,
+  securityGroupRule,
+  defaultSecurityGroupRule,
+  agent,
+])

@@ -1,9 +1,21 @@
 /** One allowance of a security group. */
 import { ApiError } from '#kernel/errors.ts'
 import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
-import { cidr, defineResource, oneOf, optional, parseText, Reject, type Row, text, uuid } from '#model/define.ts'
+import {
+  cidr,
+  type Context,
+  defineResource,
+  flag,
+  oneOf,
+  optional,
+  parseText,
+  Reject,
+  type Row,
+  text,
+  uuid,
+} from '#model/define.ts'
 import type { Attribute } from '#model/attribute.ts'
-import { protocolNumber, PROTOCOLS, checkRule } from './security-group-protocols.ts'
+import { canonical, checkRule, protocolNumber, PROTOCOLS, ruleKey } from './security-group-protocols.ts'
 import { identity, standard } from './standard.ts'
 
 const portNumber = { schema: { type: 'integer', minimum: -1, maximum: 65535 } }
@@ -31,7 +43,7 @@ const protocol = (): Attribute<string | null> => {
       if (value === null || value === '' || value === 'any' || value === -1 || value === '-1') return null
       const given = typeof value === 'number' ? String(value) : parseText(40)(value).toLowerCase()
       if (protocolNumber(given) === null) {
-        throw new ApiError('SecurityGroupInvalidProtocol', {
+        throw new ApiError('SecurityGroupRuleInvalidProtocol', {
           protocol: given,
           values: [...PROTOCOLS.keys()].join(', '),
         })
@@ -41,9 +53,8 @@ const protocol = (): Attribute<string | null> => {
   }
 }
 
-const attributes = {
-  ...identity,
-  security_group_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+/** What a rule lets through, as a client says it. */
+export const ruleTerms = {
   direction: oneOf(['ingress', 'egress'], { set: 'create', required: true, filter: true, sort: true }),
   ethertype: oneOf(['IPv4', 'IPv6'], { set: 'create', default: 'IPv4', filter: true, sort: true, ignoreCase: true }),
   protocol: protocol(),
@@ -53,8 +64,19 @@ const attributes = {
     ...text({ set: 'create', filter: true, sort: true, max: 64 }),
     parse: (value) => parsePrefixText(value),
   }),
+  remote_address_group_id: optional(uuid({ set: 'create', filter: true, sort: true })),
+} as const
+
+const attributes = {
+  ...identity,
+  security_group_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+  ...ruleTerms,
   remote_group_id: optional(uuid({ set: 'create', filter: true, sort: true })),
   normalized_cidr: optional(cidr({ filter: true, sort: true, bareAddress: true })),
+  belongs_to_default_sg: flag({
+    filter: true,
+    sql: "(select g.name = 'default' from security_groups g where g.id = t.security_group_id)",
+  }),
   'security_group:project_id': text({
     visible: false,
     sql: '(select g.project_id from security_groups g where g.id = t.security_group_id)',
@@ -78,14 +100,34 @@ export const securityGroupRule = defineResource({
   bumps: ['security_group_id'],
   attributes,
   check: (write) => (write.op === 'create' ? checkRule(write.after as SecurityGroupRule) : []),
+  checkTogether: (rules) => checkTogether(rules),
   inTx: async (context, write) => {
     if (write.op !== 'create') return undefined
-    const wanted = write.after as SecurityGroupRule
-    if (!write.internal) await refuseTwin(context, wanted)
+    const wanted = canonical(write.after as SecurityGroupRule)
+    if (!write.internal) {
+      refuseForeignGroup(context, wanted)
+      await refuseTwin(context, wanted)
+    }
     const prefix = wanted.remote_ip_prefix ? parsePrefix(wanted.remote_ip_prefix) : null
-    return { normalized_cidr: prefix ? formatPrefix(networkOf(prefix)) : null }
+    const { protocol, port_range_min, port_range_max } = wanted
+    return { protocol, port_range_min, port_range_max, normalized_cidr: prefix && formatPrefix(networkOf(prefix)) }
   },
 })
+
+/** Rules of one request are of one group and one project, and no two are the same. */
+function checkTogether(rules: readonly SecurityGroupRule[]): ApiError[] {
+  const distinct = (values: readonly unknown[]): number => new Set(values).size
+  if (distinct(rules.map((one) => one.security_group_id)) > 1) return [new ApiError('SecurityGroupNotSingleGroupRules')]
+  if (distinct(rules.map((one) => one.project_id)) > 1) return [new ApiError('SecurityGroupRulesNotSingleTenant')]
+  if (distinct(rules.map(ruleKey)) < rules.length) return [new ApiError('DuplicateSecurityGroupRuleInPost')]
+  return []
+}
+
+/** Whom a group is shared with uses it as it is. */
+function refuseForeignGroup({ isAdmin, caller }: Context, wanted: SecurityGroupRule): void {
+  if (isAdmin || wanted['security_group:project_id'] === caller.projectId) return
+  throw new ApiError('PolicyNotAuthorized', { action: 'create_security_group_rule' })
+}
 
 /** A prefix as given, made canonical; a bare address gets its full length. */
 function parsePrefixText(value: unknown): string {
@@ -94,28 +136,10 @@ function parsePrefixText(value: unknown): string {
   return formatPrefix(prefix)
 }
 
-const TWIN_KEYS = [
-  'direction',
-  'ethertype',
-  'protocol',
-  'port_range_min',
-  'port_range_max',
-  'remote_ip_prefix',
-  'remote_group_id',
-] as const
-
-async function refuseTwin(
-  context: Parameters<NonNullable<typeof securityGroupRule.inTx>>[0],
-  wanted: SecurityGroupRule,
-): Promise<void> {
-  const rules = await context.find('security_group_rule', {
-    security_group_id: wanted.security_group_id,
-    direction: wanted.direction,
-  })
-  const same = (key: (typeof TWIN_KEYS)[number], other: unknown): boolean =>
-    key === 'protocol'
-      ? protocolNumber(wanted.protocol ?? '') === protocolNumber(String(other ?? ''))
-      : (wanted[key] ?? null) === (other ?? null)
-  const twin = rules.find((rule) => TWIN_KEYS.every((key) => same(key, rule[key])))
+async function refuseTwin(context: Context, wanted: SecurityGroupRule): Promise<void> {
+  const { security_group_id, direction } = wanted
+  const rules = await context.find('security_group_rule', { security_group_id, direction })
+  const key = ruleKey(wanted)
+  const twin = rules.find((rule) => ruleKey(rule as unknown as SecurityGroupRule) === key)
   if (twin) throw new ApiError('SecurityGroupRuleExists', { rule_id: twin['id'] })
 }

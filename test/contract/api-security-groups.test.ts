@@ -114,7 +114,7 @@ describe('rules', () => {
     [
       'two remotes',
       { remote_ip_prefix: '10.0.0.0/8', remote_group_id: 'own' },
-      'SecurityGroupRemoteGroupAndRemoteIpPrefix',
+      'SecurityGroupMultipleRemoteEntites',
     ],
     ['an IPv6 prefix in an IPv4 rule', { remote_ip_prefix: '2001:db8::/32' }, 'SecurityGroupRuleParameterConflict'],
     [
@@ -148,8 +148,8 @@ describe('rules', () => {
       { protocol: 'tcp', port_range_min: 'x', port_range_max: 1 },
       'SecurityGroupInvalidPortValue',
     ],
-    ['a protocol nobody knows', { protocol: 'carrier-pigeon' }, 'SecurityGroupInvalidProtocol'],
-    ['a protocol number too large', { protocol: 256 }, 'SecurityGroupInvalidProtocol'],
+    ['a protocol nobody knows', { protocol: 'carrier-pigeon' }, 'SecurityGroupRuleInvalidProtocol'],
+    ['a protocol number too large', { protocol: 256 }, 'SecurityGroupRuleInvalidProtocol'],
     ['a prefix that is none', { remote_ip_prefix: 'x' }, 'HTTPBadRequest'],
     ['an ethertype that is none', { ethertype: 'IPv5' }, 'HTTPBadRequest'],
     ['a remote group that is not there', { remote_group_id: newId() }, 'SecurityGroupNotFound'],

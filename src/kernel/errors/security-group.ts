@@ -53,7 +53,7 @@ export const securityGroupErrors = define({
     message: 'ICMP code (port-range-max) %(value)s is provided but ICMP type (port-range-min) is missing.',
     when: 'An ICMP code without a type.',
   },
-  SecurityGroupInvalidProtocol: {
+  SecurityGroupRuleInvalidProtocol: {
     status: 400,
     message:
       'Security group rule protocol %(protocol)s not supported. Only protocol values %(values)s and integer representations [0 to 255] are supported.',
@@ -66,13 +66,44 @@ export const securityGroupErrors = define({
   },
   SecurityGroupInvalidProtocolForPort: {
     status: 400,
-    message: 'Invalid protocol %(protocol)s for port range, only supported for %(valid_port_protocols)s.',
+    message:
+      'Ports cannot be specified for protocol %(protocol)s. Ports are only supported for %(valid_port_protocols)s.',
     when: 'Ports of a protocol that has none.',
   },
-  SecurityGroupRemoteGroupAndRemoteIpPrefix: {
+  SecurityGroupMultipleRemoteEntites: {
     status: 400,
-    message: 'Only remote_ip_prefix or remote_group_id may be provided.',
-    when: 'A remote group and a remote prefix in one rule.',
+    message: 'Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.',
+    when: 'More than one of remote prefix, group and address group in one rule.',
+  },
+  SecurityGroupNotSingleGroupRules: {
+    status: 400,
+    message: 'Only allowed to update rules for one security profile at a time',
+    when: 'Rules of several groups in one request.',
+  },
+  SecurityGroupRulesNotSingleTenant: {
+    status: 400,
+    message: 'Multiple tenant_ids in bulk security group rule create not allowed',
+    when: 'Rules for several projects in one request.',
+  },
+  DuplicateSecurityGroupRuleInPost: {
+    status: 409,
+    message: 'Duplicate Security Group Rule in POST.',
+    when: 'The same rule twice in one request.',
+  },
+  SecurityGroupConflict: {
+    status: 409,
+    message: 'Error %(reason)s while attempting the operation.',
+    when: 'Stateful and stateless groups on one port.',
+  },
+  DefaultSecurityGroupRuleNotFound: {
+    status: 404,
+    message: 'Default Security Group rule %(id)s does not exist',
+    when: 'The default rule is not there.',
+  },
+  DefaultSecurityGroupRuleExists: {
+    status: 409,
+    message: 'Default Security group rule already exists. Rule id is %(rule_id)s.',
+    when: 'There is the same default rule already.',
   },
   SecurityGroupRuleParameterConflict: {
     status: 400,
