@@ -147,6 +147,12 @@ async function listPast(
   return { items, first: idOf(page[0]), last: idOf(page.at(-1)) }
 }
 
+/** What a request means that does not say otherwise. */
+const assumedOf = ({ attributes }: ComposedResource): ListQuery['filters'] =>
+  Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, { assumed }]) => (assumed === undefined ? [] : [[name, [assumed]]])),
+  )
+
 async function jsonOf(
   core: ReadCore,
   resource: ComposedResource,
@@ -154,7 +160,8 @@ async function jsonOf(
   fields: ReadonlySet<string> | undefined,
   asked: ListQuery,
 ): Promise<string[]> {
-  const query = { ...asked, projectId: caller.projectId, ...(fields && { partial: true }) }
+  const filters = { ...assumedOf(resource), ...asked.filters }
+  const query = { ...asked, filters, projectId: caller.projectId, ...(fields && { partial: true }) }
   const { always, depends } = sightOf(core.policy, resource, caller)
   const wanted = (name: string): boolean =>
     !fields || fields.has(name) || (name === 'project_id' && fields.has('tenant_id'))

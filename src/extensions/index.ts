@@ -6,11 +6,14 @@ import { rbac } from './rbac/index.ts'
 import { securityGroups } from './security-groups.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
-import { dnsIntegration } from './dns-integration.ts'
+import { dns } from './dns/index.ts'
 import { flavors } from './flavors/index.ts'
 import { logging } from './logging/index.ts'
 import { metering } from './metering/index.ts'
 import { qos } from './qos/index.ts'
+import { ipAllocation } from './ip-allocation.ts'
+import { networkIpAvailability } from './network-ip-availability.ts'
+import { subnetServiceTypes } from './subnet-service-types.ts'
 import { subnetPools } from './subnet-pools/index.ts'
 import { l3 } from './l3/index.ts'
 import { portAttributes } from './port-attributes/index.ts'
@@ -29,7 +32,10 @@ export const extensions: readonly Extension[] = Object.freeze([
   addressScopes,
   dataPlaneStatus,
   ...portAttributes,
-  dnsIntegration,
+  ...dns,
+  subnetServiceTypes,
+  ipAllocation,
+  networkIpAvailability,
   ...qos,
   ...metering,
   ...flavors,

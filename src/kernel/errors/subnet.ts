@@ -44,6 +44,11 @@ export const subnetErrors = define({
       'No valid service subnet for the given device owner, network %(network_id)s, service type %(service_type)s.',
     when: 'Every subnet of the network is for ports of other owners.',
   },
+  InvalidSubnetServiceType: {
+    status: 400,
+    message: 'Subnet service type %(service_type)s does not correspond to a valid device owner.',
+    when: 'A service type that owners of ports cannot be.',
+  },
   DNSNameServersExhausted: {
     status: 400,
     message:
