@@ -10,6 +10,7 @@ import type { ComposedResource } from '#model/compose.ts'
 import type { Segment, SegmentRange } from '#model/context.ts'
 import { listImages } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
+import { PASSING } from './verify-log.ts'
 import { type NumberRange, poolFor } from '#store/ranges.ts'
 
 /** Everything that is wrong, one sentence each; empty when all is well. */
@@ -184,8 +185,7 @@ async function changeLogEndsHere(database: Database, resource: ComposedResource)
   )
   const images = await listImages(database, resource, { visible: true, filters: {}, sort: [] })
   const now = new Map(images.map((image) => [String(image['id']), image]))
-  // Heartbeats are not changes.
-  const silent = resource.name === 'agent' ? ['alive', 'heartbeat_timestamp', 'started_at', 'configurations'] : []
+  const silent = PASSING[resource.name] ?? []
   const shown = Object.keys(resource.attributes).filter(
     (name) => resource.attributes[name]?.visible && !silent.includes(name),
   )
@@ -200,7 +200,5 @@ async function changeLogEndsHere(database: Database, resource: ComposedResource)
         `${resource.name} ${id}: ${name} was logged as ${JSON.stringify(after[name])} and is ${JSON.stringify(current[name])}`,
     )
   })
-  // What came with the schema has no author.
-  const unlogged = resource.name === 'default_security_group_rule' ? [] : [...now.keys()]
-  return [...problems, ...unlogged.map((id) => `${resource.name} ${id} is not in the change log`)]
+  return [...problems, ...[...now.keys()].map((id) => `${resource.name} ${id} is not in the change log`)]
 }
