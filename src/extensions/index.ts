@@ -17,6 +17,7 @@ import { subnetServiceTypes } from './subnet-service-types.ts'
 import { subnetPools } from './subnet-pools/index.ts'
 import { l3 } from './l3/index.ts'
 import { portAttributes } from './port-attributes/index.ts'
+import { trunkPorts } from './trunk/index.ts'
 import { tags } from './tags.ts'
 import { networkSegmentRanges } from './network-segment-range/index.ts'
 import { segments } from './segments/index.ts'
@@ -31,6 +32,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...subnetPools,
   addressScopes,
   dataPlaneStatus,
+  ...trunkPorts,
   ...portAttributes,
   ...dns,
   subnetServiceTypes,
