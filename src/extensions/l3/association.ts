@@ -28,6 +28,7 @@ interface Port {
   readonly id: string
   readonly project_id: string
   readonly network_id: string
+  readonly 'network:project_id': string
   readonly device_owner: string
   readonly fixed_ips: readonly FixedIp[]
 }
@@ -47,8 +48,8 @@ export async function associate(
   portId: string,
   fixedIp: string | null,
 ): Promise<Association> {
-  const [port] = (await context.visible('port', [portId])) as unknown as readonly Port[]
-  if (!port) throw new ApiError('PortNotFound', { port_id: portId })
+  const port = (await context.load('port', portId)) as unknown as Port | undefined
+  if (!port || !knows(context, port)) throw new ApiError('PortNotFound', { port_id: portId })
   if (port.project_id !== floatingIp.project_id && !context.isAdmin)
     throw badFloatingIp(
       `Cannot process floating IP association with Port ${portId}, since that port is owned by a different tenant`,
@@ -58,6 +59,10 @@ export async function associate(
   await refuseSecond(context, floatingIp, portId, ip_address)
   return { port_id: portId, fixed_ip_address: ip_address, ...route }
 }
+
+/** Its owner and its network's know a port. */
+const knows = ({ isAdmin, caller }: Context, port: Port): boolean =>
+  isAdmin || [port.project_id, port['network:project_id']].includes(caller.projectId ?? '')
 
 /** The port's only IPv4 address, or the one asked for. */
 export function chooseFixedIp(port: Port, asked: string | null): FixedIp {

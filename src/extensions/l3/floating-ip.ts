@@ -25,7 +25,7 @@ import { associate, type Association, badFloatingIp, NOTHING } from './associati
 import { dnsDomain, dnsName } from './dns.ts'
 import { FLOATING_IP_OWNER } from './owners.ts'
 
-/** Of the port it leads to; null: it leads nowhere. */
+/** Of the port it leads to, whose history is the port's own; null: it leads nowhere. */
 const portDetails = `(select json_build_object('name', p.name, 'network_id', p.network_id, 'mac_address', p.mac_address,
   'admin_state_up', p.admin_state_up, 'status', p.status, 'device_id', p.device_id, 'device_owner', p.device_owner)
   from ports p where p.id = t.port_id)`

@@ -4,7 +4,6 @@ import { cidr, defineResource, type Resource, text, uuid } from '#model/define.t
 export const floatingIpPool = defineResource({
   name: 'floatingip_pool',
   plural: 'floatingip_pools',
-  path: 'floatingip_pools',
   table: 'floatingip_pools',
   docs: 'A subnet that floating IPs are taken from.',
   notFound: { type: 'FloatingIPPoolNotFound', param: 'id' },
