@@ -28,6 +28,9 @@ const attributeOf = ({ policyName, attributes }: ComposedResource, rule: string)
   return Object.keys(attributes).find((name) => rest === name || rest?.startsWith(`${name}:`))
 }
 
+/** Neutron has these rules and does not ask them: its tenants say which owners' ports a subnet of theirs is for. */
+const UNASKED = ['create_subnet:service_types', 'update_subnet:service_types']
+
 test('an attribute that rules name is one that policy is asked about', () => {
   const asked = resources.flatMap((resource) =>
     [...names].flatMap((rule) => {
@@ -38,6 +41,6 @@ test('an attribute that rules name is one that policy is asked about', () => {
   assert.ok(asked.length > 40)
   assert.deepEqual(
     asked.filter(({ policy }) => policy !== true).map(({ rule }) => rule),
-    [],
+    UNASKED,
   )
 })
