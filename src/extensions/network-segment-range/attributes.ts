@@ -33,7 +33,8 @@ const POOL = `case t.network_type when 'vlan' then 'vlan:' || t.physical_network
 const AVAILABLE = `(select coalesce(json_agg(x.n order by x.n), '[]') from (
   select n from (
     select greatest(f.first, t.minimum)::bigint as first, least(f.last, t.maximum)::bigint as last from free_ranges f
-    where f.pool in (select ${POOL} union all select ${POOL} || ' for ' || r.project_id from network_segment_ranges r
+    where f.pool in (select ${POOL} union all select ${POOL} || ' for ' || t.project_id where t.project_id is not null
+      union all select ${POOL} || ' for ' || r.project_id from network_segment_ranges r
         where r.network_type = t.network_type and r.physical_network is not distinct from t.physical_network
           and r.project_id is not null)
       and f.first <= t.maximum and f.last >= t.minimum order by f.first) f,

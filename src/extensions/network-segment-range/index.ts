@@ -89,17 +89,15 @@ async function refuseOverlap(context: Context, wanted: Range): Promise<void> {
   if (hit.length > 0) throw overlaps(hit.map((one) => one.id))
 }
 
-/** As Neutron has it, a bound may not even touch an id in use. */
-async function updateRange(context: Context, { before, after }: Write<Range>): Promise<void> {
+/** As Neutron has it, a bound that is given may not even touch an id in use. */
+async function updateRange(context: Context, { before, after, given }: Write<Range>): Promise<void> {
   const [old, wanted] = [before as Range, after as Range]
-  if (old.minimum === wanted.minimum && old.maximum === wanted.maximum) return
+  if (!given.has('minimum') && !given.has('maximum')) return
   await refuseOverlap(context, wanted)
   const held = await heldIn(context, old, wanted)
   const [least, most] = [held[0], held.at(-1)]
   if (least === undefined || most === undefined) return
-  const impacted =
-    (wanted.minimum !== old.minimum && wanted.minimum >= least) ||
-    (wanted.maximum !== old.maximum && wanted.maximum <= most)
+  const impacted = (given.has('minimum') && wanted.minimum >= least) || (given.has('maximum') && wanted.maximum <= most)
   if (impacted) throw new ApiError('NetworkSegmentRangeReferencedByProject', { range_id: old.id }, { least, most })
 }
 

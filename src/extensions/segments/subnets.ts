@@ -58,9 +58,13 @@ export function routesWithPeers(
       !(gone.gateway && nexthop === gone.gateway && peers.some((one) => one.cidr === destination)),
   )
   if (!gateway_ip) return kept
-  const missing = peers.filter(({ cidr }) => !kept.some(({ destination }) => covers(destination, cidr)))
+  const missing = peers
+    .filter(({ cidr }) => !kept.some(({ destination }) => covers(destination, cidr)))
+    .sort((a, b) => (firstOf(a) < firstOf(b) ? -1 : 1))
   return [...kept, ...missing.map(({ cidr }) => ({ destination: cidr, nexthop: gateway_ip }))]
 }
+
+const firstOf = ({ cidr }: SegmentSubnet): bigint => parsePrefix(cidr)?.value ?? 0n
 
 function covers(destination: string, cidr: string): boolean {
   const [outer, inner] = [parsePrefix(destination), parsePrefix(cidr)]
