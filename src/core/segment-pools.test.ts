@@ -20,7 +20,7 @@ test('an id is common when a common range has it and no project does, and of eac
         )
         const common = owners.size === 1 && owners.has(null)
         assert.equal(has(pools.get(null), id), common, `common ${id}`)
-        for (const project of ['a', 'b']) assert.equal(has(pools.get(project), id), owners.has(project))
+        for (const project of ['a', 'b'] as const) assert.equal(has(pools.get(project), id), owners.has(project))
       }
     }),
   )
