@@ -65,7 +65,7 @@ export const badTearDowns = ({ ours }: Comparison): string[] =>
   [...ours].flatMap(([test, { status }]) => (test.startsWith('tearDownClass') && status === 'fail' ? [test] : []))
 
 const NOT_RUN: Row = { status: 'fail', seconds: 0, reason: 'not run' }
-const ID = /[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}/g
+const ID = /[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}|0x[0-9a-f]{6,}/g
 
 /** Tests by what became of them, the most frequent first; ids in a reason do not tell two reasons apart. */
 export const byReason = (tests: readonly string[], rows: Rows): { reason: string; tests: string[] }[] => {

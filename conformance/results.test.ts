@@ -26,6 +26,17 @@ Details: {'type': 'IpAddressInUse'}
   assert.match(finished?.details ?? '', /File "x.py", line 3/)
 })
 
+test('an assertion tells where in the test it stands', () => {
+  const traceback = `Traceback (most recent call last):
+  File "/usr/lib/python3/dist-packages/tempest/api/network/test_ports.py", line 88, in test_show
+    self.assertTrue(port['shared'])
+  File "/usr/lib/python3.11/unittest/case.py", line 715, in assertTrue
+AssertionError: False is not true
+`
+  const finished = createGatherer()({ test: ID, status: 'fail', at: 1, file: file('traceback', traceback) })
+  assert.equal(finished?.row.reason, 'AssertionError: False is not true (test_ports.py:88)')
+})
+
 test('a skipped test tells why; one that should have failed and passed has failed', () => {
   const gather = createGatherer()
   const skipped = gather({ test: ID, status: 'skip', at: 1, file: file('reason', 'no  such\textension') })

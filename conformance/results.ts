@@ -55,6 +55,8 @@ export const createGatherer = (): ((packet: Packet) => Finished | null) => {
 const EXCEPTION =
   /^[\w.]*(Error|Exception|Conflict|NotFound|BadRequest|Fault|Forbidden|Timeout|Mismatch\w*|Found|Unauthorized|Invalid\w*|Skip\w*)\b/
 
+const TEST_FRAME = /^\s*File "[^"]*\/test_\w+\.py"/
+
 const reasonOf = (outcome: Outcome, texts: ReadonlyMap<string, string>): string => {
   if (outcome === 'success') return ''
   const given = texts.get('reason')
@@ -63,7 +65,10 @@ const reasonOf = (outcome: Outcome, texts: ReadonlyMap<string, string>): string 
   const lines = traceback.split('\n').filter((line) => line.trim() !== '')
   const thrown = lines.findLast((line) => EXCEPTION.test(line)) ?? lines.at(-1) ?? 'no traceback'
   const details = lines.findLast((line) => line.startsWith('Details:'))
-  return oneLine(details === undefined || thrown.includes(details) ? thrown : `${thrown} ${details}`)
+  if (details !== undefined) return oneLine(thrown.includes(details) ? thrown : `${thrown} ${details}`)
+  const [, file, line] =
+    /\/(test_\w+\.py)", line (\d+)/.exec(lines.findLast((text) => TEST_FRAME.test(text)) ?? '') ?? []
+  return oneLine(file === undefined ? thrown : `${thrown} (${file}:${line})`)
 }
 
 const oneLine = (text: string): string => text.trim().replaceAll(/\s+/g, ' ').slice(0, 300)
