@@ -67,6 +67,7 @@ export async function createObjects(
   })
   const attempted = attempt(core, 'create', resource, decoded[0] as Decoded)
   const work = async (unit: Unit): Promise<Draft> => {
+    refuseAlways(unit, resource)
     await requireParent(unit, resource, parentId)
     const wanted = decoded.map(({ values, given }) => ({ after: unit.fresh(values), given }))
     for (const { after, given } of wanted) await authorizeCreate(unit, resource, after, given)
@@ -244,6 +245,12 @@ const attempt = (
   object: id === undefined ? values : { ...values, id },
   macGiven: given.has('mac_address') && Boolean(values['mac_address']),
 })
+
+/** Who may not add to any parent whatever hears that, and nothing of the parent. */
+function refuseAlways({ policy, caller }: Unit, { parent, policyName }: ComposedResource): void {
+  const action = `create_${policyName}`
+  if (parent && policy.residual(action, caller) === false) throw new ApiError('PolicyNotAuthorized', { action })
+}
 
 /** The parent a path names must be there for the caller. */
 async function requireParent(unit: Unit, { parent }: ComposedResource, parentId: string | undefined): Promise<void> {
