@@ -17,6 +17,7 @@ import { network } from '#resources/network.ts'
 import { floatingIp } from './l3/floating-ip.ts'
 import { router } from './l3/router.ts'
 import { port } from '#resources/port.ts'
+import { trunk } from './trunk/index.ts'
 import { securityGroup } from '#resources/security-group.ts'
 import { subnet } from '#resources/subnet.ts'
 import { subnetPool } from '#resources/subnet-pool.ts'
@@ -48,7 +49,8 @@ const parseTag = (value: string | undefined): string => {
   }
 }
 
-function operations(resource: Resource): readonly Action[] {
+/** What clients do with an object's tags, one by one and all at once. */
+export function tagOperations(resource: Resource): readonly Action[] {
   const read = { rule: null } as const
   const write = { rule: `update_${resource.policyName}` } as const
   const store = (context: Context, { object }: Call, tags: readonly string[]) =>
@@ -132,7 +134,7 @@ const tagged = (resource: Resource, set: 'never' | 'create' = 'never'): readonly
   resource.name,
   {
     attributes: { tags: list(tag, { ...tagList, set, default: [], column: 'tags', sql: 'to_jsonb(t.tags)' }) },
-    actions: operations(resource),
+    actions: tagOperations(resource),
   },
 ]
 
@@ -149,6 +151,7 @@ export const tags: readonly Extension[] = Object.freeze([
       tagged(subnet as Resource),
       tagged(subnetPool as Resource),
       tagged(port as Resource, 'create'),
+      tagged(trunk as Resource),
       tagged(securityGroup as Resource),
       tagged(router),
       tagged(floatingIp),

@@ -22,6 +22,8 @@ export interface GatewayInfo {
   readonly network_id: string
   readonly enable_snat?: boolean
   readonly external_fixed_ips?: readonly ExternalIp[]
+  /** Left out: as it is. */
+  readonly qos_policy_id?: string | null
 }
 
 interface Field {
@@ -60,11 +62,17 @@ const FIELDS: Readonly<Record<string, Field>> = {
     sql: 't.enable_snat',
     kept: { attribute: 'enable_snat', otherwise: true },
   },
+  // Kept by what QoS adds to routers.
+  qos_policy_id: {
+    schema: { anyOf: [{ type: 'string', format: 'uuid' }, { type: 'null' }] },
+    parse: (value) => (value === null ? null : parseUuid(value)),
+    sql: 't.qos_policy_id',
+  },
 }
 
-const sql = `(select json_build_object(${Object.entries(FIELDS)
+const sql = `(select json_strip_nulls(json_build_object(${Object.entries(FIELDS)
   .map(([name, field]) => `'${name}', ${field.sql}`)
-  .join(', ')}) from ports p where p.router_id = t.id and p.device_owner = '${GATEWAY_OWNER}')`
+  .join(', ')})) from ports p where p.router_id = t.id and p.device_owner = '${GATEWAY_OWNER}')`
 
 const info = structure<GatewayInfo>(FIELDS as never, { set: 'always', policy: true, sql })
 const parse = (value: unknown): GatewayInfo | null =>

@@ -1,8 +1,10 @@
 /** QoS: policies, their rules, and what may have them. */
 import { defineExtension, type Extension, type Resource } from '#model/define.ts'
+import { floatingIpQos, routerQos } from './l3.ts'
 import { qosPolicy, qosPolicyUse } from './policy.ts'
 import { qosRuleType } from './rule-types.ts'
 import { aliasOf, qosPolicyLimit, ruleResources } from './rules.ts'
+import { qosPolicyTags } from './tags.ts'
 import { networkQos, portQos } from './users.ts'
 
 const { packet_rate_limit, minimum_packet_rate, ...original } = ruleResources
@@ -22,7 +24,14 @@ export const qos: readonly Extension[] = Object.freeze([
     name: 'Quality of Service',
     description: 'How much traffic may or must pass: policies of rules for networks, ports and floating IPs.',
     updated: '2015-06-08T10:00:00-00:00',
-    resources: [qosPolicy, ...Object.values(original), qosRuleType, qosPolicyUse, qosPolicyLimit] as Resource[],
+    resources: [
+      qosPolicy,
+      ...Object.values(original),
+      qosRuleType,
+      qosPolicyTags,
+      qosPolicyUse,
+      qosPolicyLimit,
+    ] as Resource[],
     on: { network: networkQos, port: portQos },
   }),
   part(
@@ -89,6 +98,28 @@ export const qos: readonly Extension[] = Object.freeze([
     "The policy of a port's network, beside its own.",
     '2019-11-01T10:00:00-00:00',
   ),
+  defineExtension({
+    alias: 'qos-fip',
+    name: 'Floating IP QoS',
+    description: 'Policies of floating IPs.',
+    updated: '2017-07-20T00:00:00-00:00',
+    requires: ['qos', 'router'],
+    on: { floatingip: floatingIpQos },
+  }),
+  part(
+    'qos-fip-network-policy',
+    'QoS floating IP network policy ID',
+    "The policy of a floating IP's network, beside its own.",
+    '2021-11-15T10:00:00-00:00',
+  ),
+  defineExtension({
+    alias: 'qos-gateway-ip',
+    name: 'Router gateway IP QoS',
+    description: 'Policies of router gateways.',
+    updated: '2018-02-24T00:00:00-00:00',
+    requires: ['qos', 'router', 'ext-gw-mode'],
+    on: { router: routerQos },
+  }),
   part(
     'port-resource-request',
     'Port Resource Request',

@@ -32,6 +32,8 @@ export const qosPolicy = defineResource({
       new ApiError('QoSPolicyDefaultAlreadyExists', { project_id }),
     networks_qos_policy_id_fkey: 'again',
     ports_qos_policy_id_fkey: 'again',
+    floating_ips_qos_policy_id_fkey: 'again',
+    routers_qos_policy_id_fkey: 'again',
   },
   inTx: async (context, { op, before }) => {
     if (op !== 'delete') return undefined

@@ -2,9 +2,9 @@
 import { ApiError } from '#kernel/errors.ts'
 import { type Context, dictionary, type Draft, type ExtensionPart, optional, uuid, type Write } from '#model/define.ts'
 
-const policyId = () => optional(uuid({ set: 'always', filter: true, policy: true }))
+export const policyId = () => optional(uuid({ set: 'always', filter: true, policy: true }))
 /** Held, so that the policy's rules do not change while they are looked at. */
-const references = { qos_policy_id: { resource: 'qos_policy', lock: 'share' } } as const
+export const references = { qos_policy_id: { resource: 'qos_policy', lock: 'share' } } as const
 
 /** The policy of the port's network, which holds where the port has none of its own. */
 export const NETWORK_POLICY = '(select n.qos_policy_id from networks n where n.id = t.network_id)'

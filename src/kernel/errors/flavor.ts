@@ -12,11 +12,6 @@ export const flavorErrors = define({
     message: 'Flavor %(flavor_id)s is used by some service instance.',
     when: 'A router was made with the flavor that is to be deleted.',
   },
-  FlavorDisabled: {
-    status: 503,
-    message: 'Flavor is not enabled.',
-    when: 'A router shall be made with a flavor that is switched off.',
-  },
   ServiceProfileNotFound: {
     status: 404,
     message: 'Service Profile %(sp_id)s could not be found.',
