@@ -96,6 +96,7 @@ async function start(argv: readonly string[]): Promise<{ agents: Agent[]; log: L
         host,
         dataplane,
         agentVersion: version,
+        availabilityZone: settings.availabilityZone,
         stateDir: count === 1 ? settings.stateDir : null,
         servers: settings.serverUrls.map(withPath),
         credential: credentials.of(host),

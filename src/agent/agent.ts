@@ -17,6 +17,8 @@ import { createWorldStore, type WorldStore } from './world.ts'
 export interface AgentOptions {
   readonly host: string
   readonly agentVersion: string
+  /** Default: nova. */
+  readonly availabilityZone?: string
   readonly dataplane: Dataplane
   /** Where the last world is kept; null keeps none (simulated hosts). */
   readonly stateDir: string | null
@@ -153,6 +155,7 @@ class HostAgent implements Agent {
     const configurations = configurationsOf({
       capabilities: this.#options.dataplane.capabilities,
       agentVersion: this.#options.agentVersion,
+      availabilityZone: this.#options.availabilityZone ?? 'nova',
       world: this.world.world,
       inSync: this.world.inSync,
       realized: this.#reporter.counts(),

@@ -89,6 +89,7 @@ export const goneFrom = (world: World, keys: readonly WireKey[]): WireKey[] =>
 export const configurationsOf = (facts: {
   readonly capabilities: Capabilities
   readonly agentVersion: string
+  readonly availabilityZone: string
   readonly world: World
   readonly inSync: boolean
   readonly realized: Readonly<Record<Realization['state'], number>>
@@ -109,4 +110,23 @@ export const configurationsOf = (facts: {
   in_sync: facts.inSync,
   realized: facts.realized,
   failing: facts.failing,
+  availability_zone: facts.availabilityZone,
+  services: servicesOf(facts.capabilities, facts.world),
 })
+
+/** The host's other jobs, each as the agent that clients know for it: what it is and how much it has. */
+function servicesOf({ services: { dhcp, l3 } }: Capabilities, world: World): Readonly<Record<string, unknown>> {
+  return {
+    ...(dhcp && { dhcp: { ...dhcp, ...dhcpCounts(world) } }),
+    ...(l3 && { l3: { ...l3, handle_internal_only_routers: true, log_agent_heartbeats: false } }),
+  }
+}
+
+function dhcpCounts(world: World): Readonly<Record<string, unknown>> {
+  const networks = [...world.network.values()].filter(({ dhcp }) => dhcp !== null)
+  const served = new Set(networks.map(({ id }) => id))
+  const ports = [...world.port.values()].filter(({ network_id }) => served.has(network_id))
+  const subnets = networks.flatMap((network) => network.subnets.filter(({ enable_dhcp }) => enable_dhcp))
+  const counts = { networks: networks.length, ports: ports.length, subnets: subnets.length }
+  return { ...counts, dhcp_lease_duration: 86_400, log_agent_heartbeats: false }
+}

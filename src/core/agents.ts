@@ -1,9 +1,10 @@
-/** What agents tell the server, as operations of the system: who they are, and which ports really work. */
-import { newId } from '#kernel/ids.ts'
+/** What hosts tell the server, as operations of the system: who they are, and which ports really work. */
 import type { Caller } from '#kernel/caller.ts'
-import type { Draft } from '#model/define.ts'
+import type { Resource } from '#model/define.ts'
+import { agent } from '#resources/agent.ts'
 import type { Image } from '#store/objects.ts'
 import { type Core, operateInternally } from './operation.ts'
+import { type AgentReport, type AgentRow, rolesOf } from './agent-roles.ts'
 import type { Unit } from './unit.ts'
 
 /** The system itself, in the change log. */
@@ -19,61 +20,54 @@ export const SYSTEM: Caller = {
   expiresAt: new Date(8.64e15),
 }
 
-export interface AgentReport {
-  readonly host: string
-  readonly configurations: Readonly<Record<string, unknown>>
-  /** RFC 3339. */
-  readonly started_at: string
-}
-
-const AGENT_TYPE = 'Open vSwitch agent'
-
 /** What others depend on: a change of it is a change of the agent, everything else is a heartbeat. */
-const RELEVANT = ['tunneling_ip', 'tunnel_types', 'bridge_mappings', 'datapath_type']
+const RELEVANT = ['tunneling_ip', 'tunnel_types', 'bridge_mappings', 'datapath_type', 'agent_mode']
 
-/** Takes a heartbeat. Answers true when it changed what other hosts or binding depend on. */
+/** One statement for all agents of a host: what was reported is stored only where nothing relevant changed. */
+const HEARTBEAT = `
+  update agents a set heartbeat_timestamp = now(), started_at = $2, refused = null,
+      configurations = case when ${RELEVANT.map((name) => `a.configurations->'${name}' is not distinct from r.configurations->'${name}'`).join(' and ')}
+        then r.configurations else a.configurations end
+    from jsonb_to_recordset($3) as r (agent_type text, availability_zone text, configurations jsonb)
+    where a.host = $1 and a.agent_type = r.agent_type
+    returning a.agent_type, a.configurations = r.configurations
+      and a.availability_zone is not distinct from r.availability_zone as same`
+
+/** Takes a heartbeat. Answers true when it changed what other hosts, binding or schedulers depend on. */
 export async function recordAgent(core: Core, report: AgentReport): Promise<boolean> {
-  // What was reported is stored only where nothing relevant changed: the answer tells the two apart.
-  const [known] = await core.database.query<{ same: boolean }>(
-    `update agents a set heartbeat_timestamp = now(), started_at = $2, refused = null,
-        configurations = case when ${RELEVANT.map((name) => `a.configurations->'${name}' is not distinct from $3::jsonb->'${name}'`).join(' and ')}
-          then $3::jsonb else a.configurations end
-      where a.host = $1 and a.agent_type = '${AGENT_TYPE}' returning a.configurations = $3::jsonb as same`,
-    [report.host, report.started_at, JSON.stringify(report.configurations)],
-  )
-  if (known?.same) return false
-  await operateInternally(core, SYSTEM, `agent ${report.host}`, (unit) => storeAgent(unit, report))
+  const { host, started_at } = report
+  const roles = rolesOf(report)
+  const known = await core.database.query<{ agent_type: string; same: boolean }>(HEARTBEAT, [
+    host,
+    started_at,
+    JSON.stringify(roles),
+  ])
+  const same = new Set(known.flatMap((one) => (one.same ? [one.agent_type] : [])))
+  const changed = roles.filter(({ agent_type }) => !same.has(agent_type))
+  if (changed.length === 0) return false
+  await operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
+    for (const role of changed) await storeAgent(unit, report, role)
+  })
   return true
 }
 
-async function storeAgent(unit: Unit, { host, configurations, started_at }: AgentReport): Promise<void> {
-  const resource = unit.model.resource('agent')
-  const [known] = await unit.find(resource, { host, agent_type: AGENT_TYPE })
-  const facts = { configurations, started_at, heartbeat_timestamp: unit.now }
-  const before = known && (await unit.load(resource, String(known['id']), 'update'))
-  const after: Draft = before
-    ? { ...before, ...facts, revision_number: Number(before['revision_number']) + 1 }
-    : {
-        id: newId(),
-        host,
-        agent_type: AGENT_TYPE,
-        binary: 'deuteron-agent',
-        topic: 'N/A',
-        availability_zone: null,
-        admin_state_up: true,
-        description: null,
-        resources_synced: null,
-        created_at: unit.now,
-        revision_number: 1,
-        ...facts,
-      }
-  await unit.write(
-    resource,
-    before ? 'update' : 'create',
-    [after],
-    before ? { [String(before['id'])]: before } : {},
-    true,
-  )
+async function storeAgent(unit: Unit, { host, started_at }: AgentReport, role: AgentRow): Promise<void> {
+  const { context } = unit
+  const { agent_type, availability_zone, configurations } = role
+  const facts = { availability_zone, configurations, started_at, heartbeat_timestamp: context.now }
+  const [known] = await context.find('agent', { host, agent_type })
+  const resource = agent as unknown as Resource
+  if (known) await context.update(resource, String(known['id']), facts)
+  else {
+    const fixed = { host, agent_type, binary: 'deuteron-agent', topic: role.topic }
+    await context.create(resource, {
+      ...fixed,
+      admin_state_up: true,
+      description: null,
+      resources_synced: null,
+      ...facts,
+    })
+  }
 }
 
 /**

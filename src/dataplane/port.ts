@@ -17,6 +17,12 @@ export interface Capabilities {
   readonly tunneling_ip: string | null
   readonly vnic_types: readonly string[]
   readonly datapath_type: string
+  /** Jobs this host does beside switching, with what clients read of each. */
+  readonly services: {
+    readonly dhcp?: { readonly dhcp_driver: string }
+    /** `dvr_snat`: it routes between ports here, and may have the outside of routers. */
+    readonly l3?: { readonly agent_mode: 'dvr_snat' | 'dvr' | 'legacy' }
+  }
 }
 
 export interface DataplaneEvents {

@@ -1,34 +1,38 @@
 /** What is in: every extension of the API. */
 import type { Extension } from '#model/define.ts'
-import { addressScopes } from './address-scopes.ts'
 import { addressGroups } from './address-groups/index.ts'
-import { rbac } from './rbac/index.ts'
-import { securityGroups } from './security-groups.ts'
+import { addressScopes } from './address-scopes.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dns } from './dns/index.ts'
-import { flavors } from './flavors/index.ts'
-import { logging } from './logging/index.ts'
-import { metering } from './metering/index.ts'
-import { qos } from './qos/index.ts'
+import { l3 } from './l3/index.ts'
 import { ipAllocation } from './ip-allocation.ts'
 import { networkIpAvailability } from './network-ip-availability.ts'
 import { subnetServiceTypes } from './subnet-service-types.ts'
 import { subnetPools } from './subnet-pools/index.ts'
-import { l3 } from './l3/index.ts'
+import { flavors } from './flavors/index.ts'
+import { logging } from './logging/index.ts'
+import { metering } from './metering/index.ts'
+import { networkSegmentRanges } from './network-segment-range/index.ts'
+import { qos } from './qos/index.ts'
 import { portAttributes } from './port-attributes/index.ts'
+import { rbac } from './rbac/index.ts'
+import { segments } from './segments/index.ts'
+import { securityGroups } from './security-groups.ts'
+import { availabilityZones } from './availability-zones/index.ts'
+import { schedulers } from './schedulers/index.ts'
 import { trunkPorts } from './trunk/index.ts'
 import { tags } from './tags.ts'
-import { networkSegmentRanges } from './network-segment-range/index.ts'
-import { segments } from './segments/index.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
   ...conventions,
   ...tags,
-  ...securityGroups,
-  ...rbac,
   ...addressGroups,
+  ...rbac,
+  ...securityGroups,
   ...l3,
+  ...schedulers,
+  ...availabilityZones,
   ...subnetPools,
   addressScopes,
   dataPlaneStatus,
@@ -39,9 +43,9 @@ export const extensions: readonly Extension[] = Object.freeze([
   ipAllocation,
   networkIpAvailability,
   ...qos,
+  ...segments,
+  networkSegmentRanges,
   ...metering,
   ...flavors,
   logging,
-  ...segments,
-  networkSegmentRanges,
 ])

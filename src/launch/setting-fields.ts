@@ -295,9 +295,24 @@ export const serverFields = {
   quotaSecurityGroup: quota('security groups', 10),
   quotaSecurityGroupRule: quota('security group rules', 100),
   quotaRbacPolicy: quota('RBAC policies', 10),
+  quotaAddressGroup: quota('address groups', -1),
+  quotaTrunk: quota('trunks', -1),
 
   agentDownTime: agents(duration(), 75, 'An agent that was silent for so long counts as down.'),
   heartbeatInterval: agents(duration(), 30, 'How often agents report; at most half of agent_down_time.'),
+  dhcpAgentsPerNetwork: agents(
+    whole(1, 8),
+    1,
+    'DHCP agents that keep a network served while no port of it has a host.',
+  ),
+  maxL3AgentsPerRouter: agents(whole(2, 8), 3, 'L3 agents of a router with high availability.'),
+  allowAutomaticL3agentFailover: agents(flag(), false, 'Give the routers of an L3 agent that is down to others.'),
+  allowAutomaticDhcpFailover: agents(flag(), true, 'Give the networks of a DHCP agent that is down to others.'),
+  defaultAvailabilityZones: agents(
+    list(text({ name: 'availability zone' })),
+    [],
+    'Zones of networks and routers that name none; by default any.',
+  ),
 
   logLevel,
 } as const satisfies Fields
@@ -366,6 +381,12 @@ export const agentFields = {
     mapping('physnet', 'bridge'),
     {},
     'Physical networks this host is plugged into, and by which bridge.',
+  ),
+
+  availabilityZone: host(
+    text({ name: 'availability zone', pattern: /^[^,]{1,255}$/ }),
+    'nova',
+    'The zone of this host, for networks and routers that ask for one.',
   ),
 
   logLevel,

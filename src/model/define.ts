@@ -44,6 +44,12 @@ export interface Limits {
   readonly maxAllowedAddressPairs: number
   /** Domain of the names of ports. */
   readonly dnsDomain: string
+  /** DHCP agents that keep a network served. */
+  readonly dhcpAgentsPerNetwork: number
+  /** L3 agents of a router with high availability. */
+  readonly maxL3AgentsPerRouter: number
+  /** Zones of networks and routers that name none; empty: any. */
+  readonly defaultAvailabilityZones: readonly string[]
 }
 
 /**

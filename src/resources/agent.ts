@@ -18,6 +18,7 @@ const attributes = {
     column: 'configurations',
     sql: "(t.configurations || case when t.refused is null then '{}' else jsonb_build_object('refused', t.refused) end)",
   }),
+  /** Whether Placement knows what the host has; null: nobody told it. */
   resources_synced: optional(flag({})),
   created_at: timestamp({ column: 'created_at', sql: agentTime('created_at') }),
   started_at: timestamp({ column: 'started_at', sql: agentTime('started_at') }),

@@ -87,6 +87,7 @@ const capabilitiesOf = (config: SwitchConfig): Capabilities => ({
   tunneling_ip: config.tunnelingIp,
   vnic_types: ['normal'],
   datapath_type: config.datapathType,
+  services: { dhcp: { dhcp_driver: 'dnsmasq' } },
 })
 
 /** Each step that fails undoes those before it. */

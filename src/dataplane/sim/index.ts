@@ -43,6 +43,7 @@ class Sim implements SimDataplane {
       bridge_mappings: options.bridgeMappings ?? {},
       tunneling_ip: options.tunnelingIp ?? null,
       vnic_types: ['normal'],
+      services: { dhcp: { dhcp_driver: 'sim' }, l3: { agent_mode: 'dvr_snat' } },
     }
   }
 

@@ -11,10 +11,8 @@ import {
   defineResource,
   type Draft,
   flag,
-  list,
   oneOf,
   optional,
-  parseText,
   type Resource,
   type Row,
   text,
@@ -26,10 +24,9 @@ import { addressesOf, badRouter } from './addresses.ts'
 import { changeGateway, firstGateway, removeGateway } from './gateway.ts'
 import { gatewayInfo } from './gateway-info.ts'
 import { interfaceActions } from './interfaces.ts'
+import { zoneHints, zonesOf } from '../availability-zones/attributes.ts'
 import { INTERFACE_OWNERS, interfaceOwnerOf } from './owners.ts'
 import { checkRoutesBy, routeActions, routeList } from './routes.ts'
-
-const zone = { schema: { type: 'string' }, parse: parseText(255) }
 
 const attributes = {
   ...identity,
@@ -41,8 +38,8 @@ const attributes = {
   routes: routeList({ set: 'update', default: [] }),
   distributed: optional(flag({ set: 'always', policy: true }), {}),
   ha: optional(flag({ set: 'always', policy: true }), {}),
-  availability_zone_hints: list(zone, { set: 'create', default: [] }),
-  availability_zones: list(zone, { sql: "'[]'::json" }),
+  availability_zone_hints: zoneHints,
+  availability_zones: zonesOf('router_bindings', 'router_id'),
   ...standard,
 } as const
 export type Router = Row<typeof attributes>

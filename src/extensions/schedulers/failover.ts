@@ -1,0 +1,50 @@
+/**
+ * What the system itself moves: bindings away from agents that are down, and to agents that come what has waited for
+ * one. Each call is one transaction of bounded size; what it finds it locks and looks at again.
+ */
+import type { Context } from '#model/define.ts'
+import { dhcpBinding, type LostBinding, routerBinding } from './bindings.ts'
+import { scheduleNetwork } from './dhcp.ts'
+import { scheduleRouter } from './l3.ts'
+
+/** Answers how many bindings found another agent. Without one to go to, a binding stays: its agent may come back. */
+export async function leaveDownAgents(context: Context, kinds: readonly LostBinding['kind'][]): Promise<number> {
+  const lost = (await context.find('lost_binding', { kind: kinds })) as unknown as LostBinding[]
+  let moved = 0
+  for (const { id, kind, bound_id } of lost) {
+    const found = kind === 'l3' ? await leaveRouter(context, id, bound_id) : await leaveNetwork(context, id, bound_id)
+    if (found) moved++
+  }
+  return moved
+}
+
+async function leaveNetwork(context: Context, id: string, network_id: string): Promise<boolean> {
+  const [candidates, network] = [
+    await context.find('dhcp_candidate', { network_id }),
+    await context.load('network', network_id, 'share'),
+  ]
+  if (candidates.length === 0 || !network || !(await context.load('dhcp_binding', id, 'update'))) return false
+  await context.remove(dhcpBinding, id)
+  await scheduleNetwork(context, network_id)
+  return true
+}
+
+async function leaveRouter(context: Context, id: string, router_id: string): Promise<boolean> {
+  const router = await context.load('router', router_id, 'update')
+  const candidates = await context.find('router_candidate', { router_id })
+  if (candidates.length === 0 || !router || !(await context.load('router_binding', id, 'update'))) return false
+  await context.remove(routerBinding, id)
+  await scheduleRouter(context, router_id, router['ha'] === true)
+  return true
+}
+
+/** Gives an agent to what needs one and has none. */
+export async function scheduleWaiting(context: Context, kind: LostBinding['kind']): Promise<void> {
+  for (const { id } of await context.find('unscheduled', { kind })) {
+    if (kind === 'dhcp') await scheduleNetwork(context, String(id))
+    else {
+      const router = await context.load('router', String(id), 'update')
+      if (router) await scheduleRouter(context, String(id), router['ha'] === true)
+    }
+  }
+}
