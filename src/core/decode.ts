@@ -24,11 +24,17 @@ export function bodiesOf(
   const many = body[resource.plural]
   if (many !== undefined) {
     if (!Array.isArray(many) || many.length === 0 || !many.every(isObject)) throw bad('Resources required')
-    return { bulk: true, bodies: many }
+    return { bulk: true, bodies: many.map((one) => unwrapped(resource, one)) }
   }
   const one = body[resource.singular]
   if (!isObject(one)) throw bad(`Unable to find '${resource.singular}' in request body`)
   return { bulk: false, bodies: [one] }
+}
+
+/** Some clients wrap each object of several under the singular as well. */
+function unwrapped({ singular, attributes }: ComposedResource, body: Record<string, unknown>): Record<string, unknown> {
+  const inner = body[singular]
+  return Object.keys(body).length === 1 && isObject(inner) && !(singular in attributes) ? inner : body
 }
 
 export function decode(

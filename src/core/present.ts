@@ -25,6 +25,10 @@ export function sightOf(policy: Policy, resource: ComposedResource, caller: Call
   return { always, depends }
 }
 
+/** Names as answers have them: `project_id` under its old name too. */
+export const withTwin = (names: readonly string[]): string[] =>
+  names.flatMap((name) => (name === 'project_id' ? [name, 'tenant_id'] : [name]))
+
 /** `fields`: only these; undefined: all. */
 export function present(
   { policy }: { readonly policy: Policy },
@@ -40,11 +44,8 @@ export function present(
     ...depends.filter((name) => policy.allows(`get_${resource.policyName}:${name}`, caller, image)),
   ]
   const shown: Draft = {}
-  for (const name of seen) {
-    const twin = name === 'project_id'
-    if (fields && !fields.has(name) && !(twin && fields.has('tenant_id'))) continue
-    shown[name] = image[name] ?? null
-    if (twin) shown['tenant_id'] = shown[name]
+  for (const name of withTwin(seen)) {
+    if (!fields || fields.has(name)) shown[name] = image[name === 'tenant_id' ? 'project_id' : name] ?? null
   }
   return shown
 }

@@ -6,7 +6,7 @@ import type { ComposedResource, Model } from '#model/compose.ts'
 import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
 import { pageOf, visiblePast } from './past.ts'
-import { present, sightOf } from './present.ts'
+import { present, sightOf, withTwin } from './present.ts'
 import type { ListRequest } from './query.ts'
 import { type ReadCore, visibleTo, visibleToday } from './visible.ts'
 
@@ -163,10 +163,9 @@ async function jsonOf(
   const filters = { ...assumedOf(resource), ...asked.filters }
   const query = { ...asked, filters, projectId: caller.projectId, ...(fields && { partial: true }) }
   const { always, depends } = sightOf(core.policy, resource, caller)
-  const wanted = (name: string): boolean =>
-    !fields || fields.has(name) || (name === 'project_id' && fields.has('tenant_id'))
-  if (!depends.some(wanted)) {
-    const names = always.filter(wanted)
+  const wanted = (name: string): boolean => !fields || fields.has(name)
+  if (!withTwin(depends).some(wanted)) {
+    const names = withTwin(always).filter(wanted)
     return names.length === 0
       ? (await listImages(core.database, resource, query)).map(() => '{}')
       : listJson(core.database, resource, names, query)

@@ -38,7 +38,7 @@ export interface ListQuery {
   readonly partial?: boolean
 }
 
-/** Each row as JSON text with these attributes; `project_id` brings `tenant_id`. */
+/** Each row as JSON text with these attributes. */
 export async function listJson(
   database: Database,
   resource: ComposedResource,
@@ -49,7 +49,7 @@ export async function listJson(
     database,
     resource,
     `row_to_json(o)::text as json`,
-    (binder) => selectList(resource, names, { twins: true, read: (attribute) => readFor(attribute, binder) }),
+    (binder) => selectList(resource, names, (attribute) => readFor(attribute, binder)),
     query,
   )
   return rows.map((row) => row.json)

@@ -9,18 +9,16 @@ export const quoteName = (name: string): string => `"${name.replaceAll('"', '""'
 export const readExpression = (attribute: Attribute): string | null =>
   attribute.sql ?? (attribute.column === null ? null : `t.${quoteName(attribute.column)}`)
 
-/** `expr as "attribute", …` over row `t`, each read by `read`. `project_id` is shown as `tenant_id` too where `twins`. */
+/** `expr as "attribute", …` over row `t`, each read by `read`; `tenant_id` is `project_id` under its old name. */
 export function selectList(
   resource: ComposedResource,
   names: readonly string[],
-  { twins = false, read = readExpression }: { twins?: boolean; read?: (attribute: Attribute) => string | null } = {},
+  read: (attribute: Attribute) => string | null = readExpression,
 ): string {
   return names
     .flatMap((name) => {
-      const expression = read(resource.attributes[name] as Attribute)
-      if (!expression) return []
-      const own = `${expression} as ${quoteName(name)}`
-      return twins && name === 'project_id' ? [own, `${expression} as tenant_id`] : [own]
+      const expression = read(resource.attributes[name === 'tenant_id' ? 'project_id' : name] as Attribute)
+      return expression ? [`${expression} as ${quoteName(name)}`] : []
     })
     .join(', ')
 }
