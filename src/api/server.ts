@@ -16,6 +16,7 @@ import { openapiRoutes } from './openapi.ts'
 import { quotaRoutes } from './quotas.ts'
 import { type ReadRealizations, realizationRoute } from './realizations.ts'
 import { resourceRoutes } from './resources.ts'
+import { spelling } from './spelling.ts'
 import { watchRoute } from './watch.ts'
 
 export interface ApiOptions {
@@ -33,7 +34,9 @@ export interface ApiOptions {
 
 export function createApi(options: ApiOptions): FastifyInstance {
   const { core, identity, log } = options
+  const spelled = spelling(core.model)
   const app = fastify({
+    rewriteUrl: ({ url }) => spelled(url ?? '/'),
     bodyLimit: options.maxBodySize,
     genReqId: () => `req-${randomUUID()}`,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },

@@ -125,6 +125,8 @@ describe('ranges of projects', () => {
     refused(await post({ network_type: 'flat', minimum: 1, maximum: 5 }), 'HTTPBadRequest')
     refused(await post({ minimum: 0, maximum: 5 }), 'HTTPBadRequest')
     refused(await post({ maximum: 5 }), 'HTTPBadRequest')
+    const { network_segment_range: dashed } = answered(await admin.get(`network-segment-ranges/${range['id']}`), 200)
+    assert.equal(dashed.id, range['id'])
     const notAdmin = await server.as('p').get(`network_segment_ranges/${range['id']}`)
     refused(notAdmin, 'NetworkSegmentRangeNotFound')
     await gone([network])

@@ -1,0 +1,27 @@
+/** The collection of a path in either spelling leads to one route; nothing else of a URL changes. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compose } from '#model/compose.ts'
+import { coreResources } from '#resources/index.ts'
+import { spelling } from './spelling.ts'
+
+const spelled = spelling(compose(coreResources, []))
+
+test('a collection is found with dashes and with underscores', () => {
+  assert.equal(spelled('/v2.0/security_groups'), '/v2.0/security-groups')
+  assert.equal(spelled('/v2.0/security-groups?name=a_b'), '/v2.0/security-groups?name=a_b')
+  assert.equal(spelled('/v2.0/security_group-rules/a_b?fields=c_d'), '/v2.0/security-group-rules/a_b?fields=c_d')
+})
+
+test('what is no collection stays as it is', () => {
+  for (const url of [
+    '/',
+    '/v2.0',
+    '/v2.0/',
+    '/v2.0/net_works',
+    '/v3/security_groups',
+    '/v2.0/networks/a_b',
+    '//v2.0/x',
+  ])
+    assert.equal(spelled(url), url)
+})
