@@ -7,6 +7,7 @@ import { GATEWAY_OWNER, INTERFACE_OWNERS } from './owners.ts'
 export interface Association {
   readonly port_id: string | null
   readonly fixed_ip_address: string | null
+  readonly fixed_subnet_id: string | null
   readonly router_id: string | null
   readonly interface_port_id: string | null
   readonly gateway_port_id: string | null
@@ -15,6 +16,7 @@ export interface Association {
 export const NOTHING: Association = Object.freeze({
   port_id: null,
   fixed_ip_address: null,
+  fixed_subnet_id: null,
   router_id: null,
   interface_port_id: null,
   gateway_port_id: null,
@@ -57,7 +59,7 @@ export async function associate(
   const { subnet_id, ip_address } = chooseFixedIp(port, fixedIp)
   const route = await routeTo(context, port, subnet_id, floatingIp.floating_network_id)
   await refuseSecond(context, floatingIp, portId, ip_address)
-  return { port_id: portId, fixed_ip_address: ip_address, ...route }
+  return { port_id: portId, fixed_ip_address: ip_address, fixed_subnet_id: subnet_id, ...route }
 }
 
 /** Its owner and its network's know a port. */

@@ -40,6 +40,7 @@ const attributes = {
   floating_port_id: uuid({ visible: false }),
   port_id: optional(uuid({ set: 'always', filter: true })),
   fixed_ip_address: optional(address({ set: 'always', filter: true, sort: true })),
+  fixed_subnet_id: optional(uuid({ visible: false })),
   router_id: optional(uuid({ filter: true, sort: true })),
   interface_port_id: optional(uuid({ visible: false })),
   gateway_port_id: optional(uuid({ visible: false })),
@@ -62,6 +63,7 @@ export const floatingIp: Resource = defineResource({
   references: { floating_network_id: { resource: 'network' } },
   conflicts: {
     floating_ips_one_per_fixed_ip: 'again',
+    floating_ips_need_fixed_ip: 'again',
     floating_ips_need_interface: 'again',
     floating_ips_need_gateway: 'again',
     floating_ips_port_id_fkey: 'again',

@@ -49,8 +49,9 @@ create table floating_ips (
   floating_port_id uuid not null unique references ports deferrable initially deferred,
   port_id uuid references ports,
   fixed_ip_address inet,
+  fixed_subnet_id uuid,
   router_id uuid references routers,
-  -- What the association stands on: neither may go while a floating IP needs it.
+  -- What the association stands on: none of it may go while a floating IP needs it.
   interface_port_id uuid,
   gateway_port_id uuid,
   dns_name text not null,
@@ -60,6 +61,8 @@ create table floating_ips (
   created_at timestamptz not null,
   updated_at timestamptz not null,
   check ((port_id is null) = (fixed_ip_address is null)),
+  constraint floating_ips_need_fixed_ip foreign key (fixed_subnet_id, fixed_ip_address) references ip_allocations
+    deferrable initially deferred,
   constraint floating_ips_need_interface foreign key (interface_port_id) references ports,
   constraint floating_ips_need_gateway foreign key (gateway_port_id) references ports
 );
@@ -67,6 +70,7 @@ create index on floating_ips (project_id);
 create index on floating_ips (router_id) where router_id is not null;
 create index on floating_ips (interface_port_id) where interface_port_id is not null;
 create index on floating_ips (gateway_port_id) where gateway_port_id is not null;
+create index on floating_ips (fixed_subnet_id, fixed_ip_address) where fixed_ip_address is not null;
 create index on floating_ips (floating_network_id);
 create index on floating_ips using gin (tags);
 -- One floating IP of a network per fixed IP.
