@@ -215,6 +215,7 @@ describe('dry_run', () => {
     assert.deepEqual(kinds.filter((one: string) => one.startsWith('delete')).sort(), [
       'delete network',
       'delete port',
+      'delete segment',
       'delete subnet',
     ])
     assert.equal(answered(await owner.get(at), 200).network.name, 'a')
