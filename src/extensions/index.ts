@@ -2,6 +2,7 @@
 import type { Extension } from '#model/define.ts'
 import { addressGroups } from './address-groups/index.ts'
 import { addressScopes } from './address-scopes.ts'
+import { autoAllocatedTopology } from './auto-allocated-topology/index.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
 import { dns } from './dns/index.ts'
@@ -42,6 +43,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   subnetServiceTypes,
   ipAllocation,
   networkIpAvailability,
+  autoAllocatedTopology,
   ...qos,
   ...segments,
   networkSegmentRanges,

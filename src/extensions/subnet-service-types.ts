@@ -2,8 +2,8 @@
 import { ApiError } from '#kernel/errors.ts'
 import { defineExtension, list, parseText } from '#model/define.ts'
 
-/** What the owners of ports begin with. */
-const OWNER = /^(network|neutron|compute|trunk):/
+/** Owners of ports say whose they are first: `compute:nova`, `network:floatingip`. */
+const OWNER = /^[^\s:]+:/
 
 export const subnetServiceTypes = defineExtension({
   alias: 'subnet-service-types',
