@@ -49,10 +49,13 @@ const parseTag = (value: string | undefined): string => {
   }
 }
 
-/** What clients do with an object's tags, one by one and all at once. */
-export function tagOperations(resource: Resource): readonly Action[] {
+/** What clients do with an object's tags, one by one and all at once. `rule`: who may; null: whoever sees it. */
+export function tagOperations(
+  resource: Resource,
+  rule: string | null = `update_${resource.policyName}`,
+): readonly Action[] {
   const read = { rule: null } as const
-  const write = { rule: `update_${resource.policyName}` } as const
+  const write = { rule } as const
   const store = (context: Context, { object }: Call, tags: readonly string[]) =>
     context.update(resource, String(object['id']), { tags })
   const require = (call: Call): string => {

@@ -3,12 +3,16 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
+import { verify } from '../lib/verify.ts'
 
 let server: TestServer
 before(async () => {
   server = await testServer()
 })
-after(() => server.close())
+after(async () => {
+  assert.deepEqual(await verify(server.core), [])
+  await server.close()
+})
 
 const NOBODY = '00000000-0000-4000-8000-000000000000'
 const make = (name: string, values: Record<string, unknown>) => server.admin.make(name, values)

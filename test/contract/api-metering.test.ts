@@ -4,12 +4,16 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
+import { verify } from '../lib/verify.ts'
 
 let server: TestServer
 before(async () => {
   server = await testServer()
 })
-after(() => server.close())
+after(async () => {
+  assert.deepEqual(await verify(server.core), [])
+  await server.close()
+})
 
 const labelOf = (values: Record<string, unknown> = {}) => server.admin.make('metering_label', values)
 const addRule = (metering_label_id: string, values: Record<string, unknown>) =>

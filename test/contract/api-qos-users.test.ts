@@ -4,13 +4,17 @@ import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
+import { verify } from '../lib/verify.ts'
 
 let server: TestServer
 let statements = 0
 before(async () => {
   server = await testServer({ onStatement: () => void statements++ })
 })
-after(() => server.close())
+after(async () => {
+  assert.deepEqual(await verify(server.core), [])
+  await server.close()
+})
 
 const make = (name: string, values: Record<string, unknown>) => server.admin.make(name, values)
 const policyOf = (values: Record<string, unknown> = {}) => make('qos_policy', values)

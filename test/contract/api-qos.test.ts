@@ -4,12 +4,16 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
+import { verify } from '../lib/verify.ts'
 
 let server: TestServer
 before(async () => {
   server = await testServer()
 })
-after(() => server.close())
+after(async () => {
+  assert.deepEqual(await verify(server.core), [])
+  await server.close()
+})
 
 const policyOf = (values: Record<string, unknown> = {}) => server.admin.make('qos_policy', values)
 const addRule = (policyId: string, type: string, values: Record<string, unknown>) =>
@@ -60,7 +64,8 @@ describe('a policy', () => {
     answered(await server.admin.put(`policies/${id}/tags`, { tags: ['a', 'b'] }), 200)
     answered(await server.admin.delete(`qos/policies/${id}/tags/b`), 204)
     assert.deepEqual(answered(await server.as('mine').get(`policies/${id}/tags`), 200), { tags: ['a'] })
-    refused(await server.as('mine').put(`policies/${id}/tags/c`), 'PolicyNotAuthorized')
+    answered(await server.as('mine').put(`policies/${id}/tags/c`), 201)
+    refused(await server.as('mine').put(`qos/policies/${id}/tags/d`), 'PolicyNotAuthorized')
     refused(await server.as('stranger').get(`policies/${id}/tags`), 'QosPolicyNotFound')
     const { policies } = answered(await server.admin.get('qos/policies?tags=a'), 200)
     assert.deepEqual(

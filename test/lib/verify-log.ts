@@ -75,8 +75,21 @@ export function verifySuperseded(rows: readonly ChangeRow[]): string[] {
 /** What is read from elsewhere at the time and is no change of the object. */
 export const PASSING: Readonly<Record<string, readonly string[]>> = {
   agent: ['alive', 'heartbeat_timestamp', 'started_at', 'configurations'],
-  port: ['network:shared', 'network:shared_with', 'trunk_details', 'trunk:subport_of'],
-  floatingip: ['port_details'],
+  port: [
+    'network:shared',
+    'network:shared_with',
+    'trunk_details',
+    'trunk:subport_of',
+    'qos_network_policy_id',
+    'resource_request',
+  ],
+  floatingip: ['port_details', 'qos_network_policy_id'],
+  ...Object.fromEntries(
+    ['bandwidth_limit', 'packet_rate_limit', 'dscp_marking', 'minimum_bandwidth', 'minimum_packet_rate'].map((type) => [
+      `qos_${type}_rule`,
+      ['ext_parent:shared', 'ext_parent:shared_with'],
+    ]),
+  ),
 }
 
 function differences(kind: string, a: ChangeRow['after'], b: ChangeRow['after']): string[] {

@@ -105,7 +105,7 @@ export const ruleResources: Readonly<Record<RuleType, Resource>> = Object.fromEn
 function aliasResource(type: RuleType): Resource {
   const rule = ruleResources[type]
   const singular = `alias_${rule.singular}`
-  const { qos_policy_id: _policy, ...attributes } = rule.attributes
+  const { qos_policy_id: _policy, revision_number: _revision, ...attributes } = rule.attributes
   return defineResource({
     name: `qos_${singular}`,
     singular,

@@ -1,4 +1,7 @@
-/** The tags of QoS policies where clients look for them: Neutron leaves the prefix of QoS out of that path. */
+/**
+ * The tags of QoS policies where clients look for them: Neutron leaves the prefix of QoS out of that path. Policies are
+ * the administrators', but whoever uses one may tag it.
+ */
 import { defineResource, list, parseText, type Resource } from '#model/define.ts'
 import { shareable } from '#resources/sharing.ts'
 import { identity } from '#resources/standard.ts'
@@ -19,5 +22,5 @@ export const qosPolicyTags = defineResource({
   docs: 'The tags of QoS policies.',
   operations: [],
   attributes: { ...identity, ...shareable, tags: list(tag, { pg: 'text[]', sql: 'to_jsonb(t.tags)' }) },
-  actions: tagOperations(qosPolicy as Resource),
+  actions: tagOperations(qosPolicy as Resource, null),
 }) as Resource
