@@ -95,6 +95,8 @@ export class Unit {
       owners: (name, where) => findOwners(tx, model.resource(name), where),
       visible: async (name, ids) => {
         const found = await this.find(model.resource(name), { id: [...ids] })
+        // What was found need not be loaded again.
+        for (const one of found) void this.#remember(`${name} ${String(one['id'])}`, async () => one)
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
       create: (resource, values) => this.createInternal(resource, values),
