@@ -103,12 +103,15 @@ function resourceSchemas(resource: ComposedResource): Record<string, JsonSchema>
   const { name, singular, plural } = resource
   const base = pascal(name)
   const shown = ref('schemas', base)
-  const schemas: Record<string, JsonSchema> = {
-    [base]: shownSchema(resource),
-    [`${base}Answer`]: wrapped(singular, shown),
-    [`${base}List`]: wrapped(plural, { type: 'array', items: shown }, { [`${plural}_links`]: ref('schemas', 'Links') }),
+  const can = (operation: ComposedResource['operations'][number]): boolean => resource.operations.includes(operation)
+  const schemas: Record<string, JsonSchema> = {}
+  if (resource.operations.length > 0) schemas[base] = shownSchema(resource)
+  if (can('show') || can('update')) schemas[`${base}Answer`] = wrapped(singular, shown)
+  if (can('list')) {
+    const links = { [`${plural}_links`]: ref('schemas', 'Links') }
+    schemas[`${base}List`] = wrapped(plural, { type: 'array', items: shown }, links)
   }
-  if (resource.operations.includes('create')) {
+  if (can('create')) {
     const given = ref('schemas', `${base}Create`)
     schemas[`${base}Create`] = givenSchema(resource, 'create')
     schemas[`${base}CreateBody`] = {
@@ -121,7 +124,7 @@ function resourceSchemas(resource: ComposedResource): Record<string, JsonSchema>
       oneOf: [wrapped(singular, shown), wrapped(plural, { type: 'array', items: shown })],
     }
   }
-  if (resource.operations.includes('update')) {
+  if (can('update')) {
     schemas[`${base}Update`] = givenSchema(resource, 'update')
     schemas[`${base}UpdateBody`] = wrapped(singular, ref('schemas', `${base}Update`))
   }

@@ -15,7 +15,7 @@ after(() => server.close())
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
-/** `GET /v2.0/networks/{id}` of everything the router knows, read from the tree it prints. */
+/** `GET /v2.0/networks/{}` of everything the router knows, read from the tree it prints; parameters without names. */
 function served(): string[] {
   const found: string[] = []
   const prefix: string[] = []
@@ -28,7 +28,7 @@ function served(): string[] {
     const path = prefix
       .join('')
       .replaceAll('//', '/')
-      .replaceAll(/:(\w+)/g, '{$1}')
+      .replaceAll(/:\w+(\|:\w+)*/g, '{}')
     for (const method of methods.split(', ').filter(Boolean)) found.push(`${method} ${path}`)
   }
   return found
@@ -43,7 +43,7 @@ test('every route is in the document, and every documented route is served', () 
     const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
     assert.ok(server.app.hasRoute({ method: method as 'GET', url }), `${one} is documented and not served`)
   }
-  const known = new Set(documented)
+  const known = new Set(documented.map((one) => one.replaceAll(/\{\w+\}/g, '{}')))
   const routes = served()
   assert.ok(routes.length > 30, routes.join('\n'))
   for (const route of routes) assert.ok(known.has(route), `${route} is served and not documented`)
