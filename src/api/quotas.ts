@@ -17,13 +17,23 @@ export function quotaRoutes(app: FastifyInstance, core: Core): void {
     const target = project === null ? {} : { project_id: project }
     if (!core.policy.allows(action, request.caller, target)) throw new ApiError('PolicyNotAuthorized', { action })
   }
+  /** Not a matter of policy, as in the peer. */
+  const authorizeDetails = ({ caller }: FastifyRequest, project: string): void => {
+    if (!isStorable(project)) throw new ApiError('HTTPNotFound')
+    if (project === caller.projectId || core.policy.isAdmin(caller)) return
+    const reason = 'Only admin is authorized to access quotas for another project'
+    throw new ApiError('AdminRequired', { reason })
+  }
   const path = '/v2.0/quotas'
   app.get(path, async (request) => {
     authorize('get_quota', request, null)
     return { quotas: await listQuotas(core) }
   })
   for (const name of ['tenant', 'project']) {
-    app.get(`${path}/${name}`, async ({ caller }) => ({ [name]: { [`${name}_id`]: caller.projectId } }))
+    app.get(`${path}/${name}`, async ({ caller }) => {
+      if (caller.projectId === null) throw new ApiError('QuotaMissingTenant')
+      return { [name]: { [`${name}_id`]: caller.projectId } }
+    })
   }
   app.get<{ Params: ProjectParams }>(`${path}/:project`, async (request) => {
     authorize('get_quota', request, request.params.project)
@@ -35,7 +45,7 @@ export function quotaRoutes(app: FastifyInstance, core: Core): void {
   })
   for (const name of ['details', 'details.json']) {
     app.get<{ Params: ProjectParams }>(`${path}/:project/${name}`, async (request) => {
-      authorize('get_quota', request, request.params.project)
+      authorizeDetails(request, request.params.project)
       return { quota: await quotaDetails(core, request.params.project) }
     })
   }

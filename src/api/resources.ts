@@ -1,5 +1,6 @@
 /** The routes of the model's resources: list, show, create, update, delete, each made from its definition. */
 import { Readable } from 'node:stream'
+import { ensureDefaultGroup } from '#core/default-group.ts'
 import { type Core, createObjects, deleteObject, runAction, updateObject } from '#core/operation.ts'
 import { parseAsOf, parseFields, parseListRequest } from '#core/query.ts'
 import { listObjects, type Place, showObject } from '#core/read.ts'
@@ -93,6 +94,7 @@ async function list(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const wanted = parseListRequest(resource, paramsOf(request), maxLimit)
+  await ensureDefaultGroup(core, resource, request.caller, request.id, wanted)
   const page = await listObjects(core, resource, request.caller, wanted, request.params['parent_id'])
   const links =
     wanted.limit === undefined ? '' : `,"${resource.plural}_links":${JSON.stringify(pageLinks(request, wanted, page))}`

@@ -64,8 +64,12 @@ function refuseForeignOwner({ caller, policy }: Unit, draft: Readonly<Draft>): v
 
 export function authorizeWrite(unit: Unit, resource: ComposedResource, op: 'update' | 'delete', before: Image): void {
   const action = `${op}_${resource.policyName}`
-  if (!permits(unit, action, resource, unit.caller, before)) throw new ApiError('PolicyNotAuthorized', { action })
+  if (!permits(unit, action, resource, unit.caller, before)) throw refusedBy(resource, action, before)
 }
+
+/** What a caller hears whom the rule refuses to touch an object it sees. */
+export const refusedBy = (resource: ComposedResource, action: string, object: Readonly<Draft>): ApiError =>
+  resource.discreet ? notFound(resource, String(object['id'])) : new ApiError('PolicyNotAuthorized', { action })
 
 /** Attributes with a rule of their own, where the client chose another value than the default. */
 export function authorizeAttributes(

@@ -16,7 +16,14 @@ import type { Image } from '#store/objects.ts'
 import type { Database } from '#store/pool.ts'
 import { limitsOf, usageOf } from '#store/quota.ts'
 import { inTransaction, type Outcome, type Transaction } from '#store/transaction.ts'
-import { authorizeAttributes, authorizeCreate, authorizeWrite, ownerFor, requireReferences } from './authorize.ts'
+import {
+  authorizeAttributes,
+  authorizeCreate,
+  authorizeWrite,
+  ownerFor,
+  refusedBy,
+  requireReferences,
+} from './authorize.ts'
 import { type Attempted, conflictOf } from './conflicts.ts'
 import { bodiesOf, decode, decodeAction, type Decoded } from './decode.ts'
 import { present } from './present.ts'
@@ -159,8 +166,7 @@ export function runAction(
     const lock = action.lock ?? (action.method === 'GET' ? 'none' : 'update')
     const object = place ? await lockVisible(unit, resource, place, lock) : {}
     const { rule } = action
-    if (rule !== null && !permits(unit, rule, resource, unit.caller, object))
-      throw new ApiError('PolicyNotAuthorized', { action: rule })
+    if (rule !== null && !permits(unit, rule, resource, unit.caller, object)) throw refusedBy(resource, rule, object)
     if (place && action.method !== 'GET') requireRevision(object, request.ifRevision)
     const { values, given } = decoded
     return action.run(unit.context, { object, params, query, body: values, given })

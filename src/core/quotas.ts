@@ -1,6 +1,7 @@
 /** Limits of projects: the stored ones over the configured ones, with what is used. */
 import { ApiError } from '#kernel/errors.ts'
-import { clearLimits, limitsOf, projectsWithLimits, setLimits, usageOf } from '#store/quota.ts'
+import { parseFlag, Reject } from '#model/attribute.ts'
+import { clearLimits, holdUsage, limitsOf, projectsWithLimits, setLimits, usageOf } from '#store/quota.ts'
 import { inTransaction } from '#store/transaction.ts'
 import type { Core } from './operation.ts'
 
@@ -34,18 +35,44 @@ export async function listQuotas({ database, settings }: Core): Promise<Record<s
   return [...byProject.values()]
 }
 
+/** `check_limit: true` refuses limits below what is used; `force` says the contrary, which is the default. */
 export async function changeQuota(
   core: Core,
   projectId: string,
   given: Readonly<Record<string, unknown>>,
 ): Promise<Limits> {
-  const { tenant_id: _, project_id: __, ...limits } = given
+  const { tenant_id: _, project_id: __, force: ___, check_limit, ...limits } = given
   const unknown = Object.keys(limits).filter((name) => !Object.hasOwn(core.settings.quotas, name))
   if (unknown.length > 0)
     throw new ApiError('HTTPBadRequest', { reason: `Unrecognized attribute(s) '${unknown.join(', ')}'` })
   const parsed = Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, parseLimit(name, value)]))
-  await inTransaction(core.database, async (tx) => ({ value: await setLimits(tx, projectId, parsed) }))
+  const checked = parseOption('check_limit', check_limit)
+  await inTransaction(core.database, async (tx) => {
+    if (checked) refuseBelow(parsed, await holdUsage(tx, projectId, Object.keys(parsed)))
+    return { value: await setLimits(tx, projectId, parsed) }
+  })
   return quotaOf(core, projectId)
+}
+
+function refuseBelow(limits: Limits, usage: readonly { readonly resource: string; readonly used: number }[]): void {
+  const over = usage.find(({ resource, used }) => {
+    const limit = limits[resource] ?? -1
+    return limit >= 0 && used > limit
+  })
+  if (!over) return
+  const { resource, used } = over
+  const limit = limits[resource]
+  const reason = `Quota limit ${limit} for ${resource} must be greater than or equal to already used ${used}`
+  throw new ApiError('HTTPBadRequest', { reason }, { reason: 'limit_below_usage', resource, limit, used })
+}
+
+function parseOption(name: string, value: unknown): boolean {
+  try {
+    return value === undefined || value === null ? false : parseFlag(value)
+  } catch (error) {
+    if (!(error instanceof Reject)) throw error
+    throw new ApiError('HTTPBadRequest', { reason: `Invalid input for ${name}. Reason: ${error.message}.` })
+  }
 }
 
 function parseLimit(name: string, value: unknown): number {
@@ -56,5 +83,8 @@ function parseLimit(name: string, value: unknown): number {
   })
 }
 
-export const resetQuota = ({ database }: Core, projectId: string): Promise<unknown> =>
-  inTransaction(database, async (tx) => ({ value: await clearLimits(tx, projectId) }))
+/** Back to the defaults; throws ProjectQuotaNotFound when the project has them already. */
+export async function resetQuota({ database }: Core, projectId: string): Promise<void> {
+  const cleared = await inTransaction(database, async (tx) => ({ value: await clearLimits(tx, projectId) }))
+  if (cleared.length === 0) throw new ApiError('ProjectQuotaNotFound', { project_id: projectId })
+}

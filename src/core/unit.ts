@@ -99,7 +99,7 @@ export class Unit {
         for (const one of found) void this.#remember(`${name} ${String(one['id'])}`, async () => one)
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
-      create: (resource, values) => this.createInternal(resource, values),
+      create: (resource, values, options) => this.createInternal(resource, values, options?.charged),
       update: (resource, id, values) => this.updateInternal(resource, id, values),
       remove: (resource, id) => this.removeInternal(resource, id),
       afterWrite: (task) => void this.#after.push(task),
@@ -228,7 +228,7 @@ export class Unit {
     return after
   }
 
-  async createInternal(definition: Resource, values: Draft): Promise<Image> {
+  async createInternal(definition: Resource, values: Draft, charged = false): Promise<Image> {
     const resource = this.model.resource(definition.name)
     const defaults = Object.entries(resource.attributes).flatMap(([name, attribute]) =>
       attribute.default === undefined ? [] : [[name, attribute.default]],
@@ -241,7 +241,7 @@ export class Unit {
       given: new Set(Object.keys(values)),
       internal: true,
     })
-    const [written] = await this.write(resource, 'create', [decided], {}, true)
+    const [written] = await this.write(resource, 'create', [decided], {}, !charged)
     return written as Image
   }
 

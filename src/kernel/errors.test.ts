@@ -15,9 +15,6 @@ const types = Object.keys(catalogue) as ErrorType[]
 const WAITING: readonly ErrorType[] = [
   'FilterIDForIPInvalid',
   'HTTPNotImplemented',
-  'AdminRequired',
-  'QuotaMissingTenant',
-  'QuotaResourceUnknown',
   'PortInUse',
   'MacAddressGenerationFailure',
   'IpAddressInUse',

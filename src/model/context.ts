@@ -82,8 +82,11 @@ export interface Context {
   shown(resource: string, object: Readonly<Draft>): Draft
   /** Those of the objects that exist and that the caller may see. */
   visible(resource: string, ids: readonly string[]): Promise<readonly Readonly<Draft>[]>
-  /** Writes another object in this transaction: its own hooks run, policy does not; quota counts it without refusing. */
-  create(resource: Resource, values: Draft): Promise<Readonly<Draft>>
+  /**
+   * Writes another object in this transaction: its own hooks run, policy does not; quota counts it without refusing,
+   * unless the caller is charged for it.
+   */
+  create(resource: Resource, values: Draft, options?: { readonly charged?: boolean }): Promise<Readonly<Draft>>
   update(resource: Resource, id: string, values: Draft): Promise<Readonly<Draft>>
   remove(resource: Resource, id: string): Promise<void>
   /** Runs in this transaction once the object being written stands in its table. */

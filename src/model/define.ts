@@ -151,6 +151,8 @@ export interface Resource<A extends Attributes = Attributes> extends ResourceHoo
   checkTogether?(objects: readonly Row<A>[]): readonly ApiError[]
   /** What a client hears when others still refer to the object it deletes. */
   readonly inUse: ((before: Readonly<Draft>) => ApiError) | null
+  /** True: who sees an object and may not change it hears that it is not there. */
+  readonly discreet: boolean
   /** One paragraph for the reference page. */
   readonly docs: string
 }
@@ -168,6 +170,7 @@ type Defaulted =
   | 'bumps'
   | 'conflicts'
   | 'inUse'
+  | 'discreet'
 type ResourceSpec<A extends Attributes> = Omit<Resource<A>, Defaulted> & Partial<Pick<Resource<A>, Defaulted>>
 
 export const defineResource = <const A extends Attributes>(spec: ResourceSpec<A>): Resource<A> =>
@@ -181,6 +184,7 @@ export const defineResource = <const A extends Attributes>(spec: ResourceSpec<A>
     bumps: [],
     conflicts: {},
     inUse: null,
+    discreet: false,
     parent: null,
     key: 'id',
     path: spec.plural.replaceAll('_', '-'),

@@ -1,5 +1,6 @@
 /** One allowance of a security group. */
 import { ApiError } from '#kernel/errors.ts'
+import { isUuid } from '#kernel/ids.ts'
 import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
 import {
   cidr,
@@ -18,12 +19,12 @@ import type { Attribute } from '#model/attribute.ts'
 import { canonical, checkRule, protocolNumber, PROTOCOLS, ruleKey } from './security-group-protocols.ts'
 import { identity, standard } from './standard.ts'
 
-const portNumber = { schema: { type: 'integer', minimum: -1, maximum: 65535 } }
+const portNumber = { schema: { type: 'integer', minimum: 0, maximum: 65535 } }
 
-/** Port numbers and ICMP types: integers or decimal strings, null for any; -1 is read as any. */
+/** Port numbers and ICMP types: integers or decimal strings, null for any. */
 const portValue = (): Attribute<number | null> => {
   const parse = (value: unknown): number | null => {
-    if (value === null || value === '' || value === -1 || value === '-1') return null
+    if (value === null) return null
     const number = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : value
     if (typeof number !== 'number' || !Number.isInteger(number))
       throw new ApiError('SecurityGroupInvalidPortValue', { port: String(value) })
@@ -53,6 +54,17 @@ const protocol = (): Attribute<string | null> => {
   }
 }
 
+/** What cannot be the id of an object is no object's. */
+const idOf =
+  (missing: (id: string) => ApiError) =>
+  (value: unknown): string => {
+    const given = parseText(255)(value)
+    if (!isUuid(given)) throw missing(given)
+    return given.toLowerCase()
+  }
+const groupId = idOf((id) => new ApiError('SecurityGroupNotFound', { id }))
+const addressGroupId = idOf((address_group_id) => new ApiError('AddressGroupNotFound', { address_group_id }))
+
 /** What a rule lets through, as a client says it. */
 export const ruleTerms = {
   direction: oneOf(['ingress', 'egress'], { set: 'create', required: true, filter: true, sort: true }),
@@ -64,14 +76,17 @@ export const ruleTerms = {
     ...text({ set: 'create', filter: true, sort: true, max: 64 }),
     parse: (value) => parsePrefixText(value),
   }),
-  remote_address_group_id: optional(uuid({ set: 'create', filter: true, sort: true })),
+  remote_address_group_id: optional({
+    ...uuid({ set: 'create', filter: true, sort: true }),
+    parse: addressGroupId,
+  }),
 } as const
 
 const attributes = {
   ...identity,
-  security_group_id: uuid({ set: 'create', required: true, filter: true, sort: true }),
+  security_group_id: { ...uuid({ set: 'create', required: true, filter: true, sort: true }), parse: groupId },
   ...ruleTerms,
-  remote_group_id: optional(uuid({ set: 'create', filter: true, sort: true })),
+  remote_group_id: optional({ ...uuid({ set: 'create', filter: true, sort: true }), parse: groupId }),
   normalized_cidr: optional(cidr({ filter: true, sort: true, bareAddress: true })),
   belongs_to_default_sg: flag({
     filter: true,

@@ -35,6 +35,17 @@ export const limitsOf = (database: Database, projectId: string): Promise<Limit[]
 export const usageOf = (database: Database, projectId: string): Promise<{ resource: string; used: number }[]> =>
   database.query('select resource, used from quota_usage where project_id = $1', [projectId])
 
+/** What is used of these, held still: whoever makes or removes one waits for the end of the transaction. */
+export const holdUsage = (
+  tx: Transaction,
+  projectId: string,
+  resources: readonly string[],
+): Promise<{ resource: string; used: number }[]> =>
+  tx.query(
+    'select resource, used from quota_usage where project_id = $1 and resource = any($2) order by resource for update',
+    [projectId, resources],
+  )
+
 export const projectsWithLimits = (database: Database): Promise<(Limit & { project_id: string })[]> =>
   database.query('select project_id, resource, "limit" from quotas order by project_id, resource')
 

@@ -111,11 +111,7 @@ describe('rules', () => {
   })
 
   const conflicts: [string, object, ErrorType][] = [
-    [
-      'two remotes',
-      { remote_ip_prefix: '10.0.0.0/8', remote_group_id: 'own' },
-      'SecurityGroupMultipleRemoteEntites',
-    ],
+    ['two remotes', { remote_ip_prefix: '10.0.0.0/8', remote_group_id: 'own' }, 'SecurityGroupMultipleRemoteEntites'],
     ['an IPv6 prefix in an IPv4 rule', { remote_ip_prefix: '2001:db8::/32' }, 'SecurityGroupRuleParameterConflict'],
     [
       'an IPv4 prefix in an IPv6 rule',
@@ -188,6 +184,137 @@ describe('rules', () => {
     )
     assert.equal(replies.filter((one) => one.status === 201).length, 1)
     for (const reply of replies.filter((one) => one.status !== 201)) refused(reply, 'SecurityGroupRuleExists')
+  })
+})
+
+describe('rules of one request', () => {
+  const rule = (values: object): object => ({ security_group_id: group['id'], direction: 'egress', ...values })
+  const bulk = (...rules: object[]) => owner.post('security-group-rules', { security_group_rules: rules })
+  test('are made together, or not at all', async () => {
+    const made = answered(await bulk(rule({ protocol: '200' }), rule({ protocol: '201' })), 201)
+    assert.deepEqual(
+      made.security_group_rules.map((one: Item) => one['protocol']),
+      ['200', '201'],
+    )
+    refused(await bulk(rule({ protocol: '202' }), rule({ protocol: '200' })), 'SecurityGroupRuleExists')
+    const left = answered(await owner.get(`security-group-rules?protocol=202&security_group_id=${group['id']}`), 200)
+    assert.deepEqual(left.security_group_rules, [])
+  })
+  test('are of one group, one project, and each another', async () => {
+    const other = await owner.make('security_group', {})
+    refused(await bulk(rule({}), rule({ security_group_id: other['id'] })), 'SecurityGroupNotSingleGroupRules')
+    const foreign = [rule({ protocol: '203' }), rule({ protocol: '204', project_id: 'p7' })]
+    refused(
+      await server.admin.post('security-group-rules', { security_group_rules: foreign }),
+      'SecurityGroupRulesNotSingleTenant',
+    )
+    refused(await bulk(rule({ protocol: 'tcp' }), rule({ protocol: 6 })), 'DuplicateSecurityGroupRuleInPost')
+  })
+})
+
+describe('the words of a rule', () => {
+  test('are made one: every port, ICMP of IPv6', async () => {
+    const all = answered(await post({ protocol: 'tcp', port_range_min: 1, port_range_max: 65535 }), 201)
+    const { port_range_min, port_range_max } = all.security_group_rule
+    assert.deepEqual([port_range_min, port_range_max], [null, null])
+    refused(await post({ protocol: 'tcp' }), 'SecurityGroupRuleExists')
+    refused(await post({ protocol: 'tcp', remote_ip_prefix: '0.0.0.0/0' }), 'SecurityGroupRuleExists')
+    const icmp = answered(await post({ protocol: 'icmp', ethertype: 'IPv6' }), 201).security_group_rule
+    assert.equal(icmp.protocol, 'ipv6-icmp')
+    for (const protocol of ['icmpv6', 1, 58, 'ipv6-icmp'])
+      refused(await post({ protocol, ethertype: 'IPv6' }), 'SecurityGroupRuleExists')
+  })
+  test('a port is 1 to 65535', async () => {
+    for (const port of [0, -1, ''])
+      refused(
+        await post({ protocol: 'tcp', port_range_min: port, port_range_max: port }),
+        'SecurityGroupInvalidPortValue',
+      )
+  })
+  test('an id that is none is nobody’s', async () => {
+    refused(await post({ remote_group_id: 'nonsense' }), 'SecurityGroupNotFound')
+    refused(await post({ security_group_id: 'nonsense' }), 'SecurityGroupNotFound')
+  })
+})
+
+describe('default rules', () => {
+  const at = 'default-security-group-rules'
+  test('new groups start with them, groups that exist stay', async () => {
+    const wanted = { direction: 'ingress', protocol: 'tcp', port_range_min: 22, port_range_max: 22 }
+    const made = answered(await server.admin.post(at, { default_security_group_rule: wanted }), 201)
+    const template = made.default_security_group_rule
+    assert.deepEqual([template.used_in_default_sg, template.used_in_non_default_sg], [false, true])
+    const fresh = await owner.make('security_group', {})
+    const ports = fresh['security_group_rules'].map((one: Item) => one['port_range_min'])
+    assert.deepEqual(ports.sort(), [22, null, null])
+    refused(
+      await server.admin.post(at, { default_security_group_rule: { ...wanted, protocol: 6 } }),
+      'DefaultSecurityGroupRuleExists',
+    )
+    answered(await server.admin.delete(`${at}/${template.id}`), 204)
+    refused(await server.admin.get(`${at}/${template.id}`), 'DefaultSecurityGroupRuleNotFound')
+    assert.equal((await owner.make('security_group', {}))['security_group_rules'].length, 2)
+  })
+  test('are the administrator’s', async () => {
+    refused(await owner.post(at, { default_security_group_rule: { direction: 'ingress' } }), 'PolicyNotAuthorized')
+  })
+})
+
+describe('shared and stateless', () => {
+  test('to whom a group is shared uses it as it is', async () => {
+    const shared = await owner.make('security_group', {})
+    const policy = {
+      object_type: 'security_group',
+      object_id: shared['id'],
+      action: 'access_as_shared',
+      target_tenant: 'g9',
+    }
+    await owner.make('rbac_policy', policy)
+    const guest = server.as('g9')
+    assert.equal(answered(await guest.get(`security-groups/${shared['id']}`), 200).security_group.shared, true)
+    assert.equal(answered(await owner.get(`security-groups/${shared['id']}`), 200).security_group.shared, false)
+    const others = answered(await guest.get('security-groups?shared=true'), 200).security_groups
+    assert.deepEqual(
+      others.map((one: Item) => one['id']),
+      [shared['id']],
+    )
+    const rule = { security_group_id: shared['id'], direction: 'ingress' }
+    refused(await guest.post('security-group-rules', { security_group_rule: rule }), 'PolicyNotAuthorized')
+    refused(
+      await guest.put(`security-groups/${shared['id']}`, { security_group: { name: 'x' } }),
+      'PolicyNotAuthorized',
+    )
+    const network = await guest.make('network', {})
+    const port = await guest.make('port', { network_id: network['id'], security_groups: [shared['id']] })
+    const found = answered(await guest.get(`ports?security_groups=${shared['id']}`), 200).ports
+    assert.deepEqual(
+      found.map((one: Item) => one['id']),
+      [port['id']],
+    )
+  })
+  test('a port’s groups are all stateful or all stateless, and stay so', async () => {
+    const network = await owner.make('network', {})
+    const stateless = await owner.make('security_group', { stateful: false })
+    const mixed = { network_id: network['id'], security_groups: [group['id'], stateless['id']] }
+    refused(await owner.post('ports', { port: mixed }), 'SecurityGroupConflict')
+    const port = await owner.make('port', { ...mixed, security_groups: [stateless['id']] })
+    const both = { port: { security_groups: mixed.security_groups } }
+    refused(await owner.put(`ports/${port['id']}`, both), 'SecurityGroupConflict')
+    const at = `security-groups/${stateless['id']}`
+    refused(await owner.put(at, { security_group: { stateful: true } }), 'SecurityGroupInUse')
+    answered(await owner.delete(`ports/${port['id']}`), 204)
+    answered(await owner.put(at, { security_group: { stateful: true } }), 200)
+  })
+  test('an administrator removes a default group; it comes back when it is looked for', async () => {
+    const project = server.as('d9')
+    const [first] = answered(await project.get('security-groups'), 200).security_groups
+    assert.equal(
+      first.security_group_rules.every((one: Item) => one['belongs_to_default_sg'] === true),
+      true,
+    )
+    answered(await server.admin.delete(`security-groups/${first.id}`), 204)
+    const [second] = answered(await project.get('security-groups'), 200).security_groups
+    assert.notEqual(second.id, first.id)
   })
 })
 

@@ -85,6 +85,7 @@ export const addressGroup = defineResource({
   docs: 'A named list of prefixes. Rules of security groups that name it let through what any of its prefixes holds.',
   notFound: { type: 'AddressGroupNotFound', param: 'address_group_id' },
   quota: 'address_group',
+  discreet: true,
   inUse: ({ id }) => new ApiError('AddressGroupInUse', { address_group_id: id }, { reason: 'in_use' }),
   attributes,
   actions: [add, remove],

@@ -12,9 +12,9 @@ export const quotaErrors = define({
     message: 'Tenant-id was missing from quota request.',
     when: 'A quota request without a project.',
   },
-  QuotaResourceUnknown: {
-    status: 400,
-    message: 'Unknown quota resources %(unknown)s.',
-    when: 'A quota for a kind of object that is not limited.',
+  ProjectQuotaNotFound: {
+    status: 404,
+    message: 'Quota for project %(project_id)s could not be found.',
+    when: 'The limits of a project shall be removed that has none of its own.',
   },
 })
