@@ -26,12 +26,16 @@ const asked = structure<Asked>({
   },
 })
 
+const INCOMPLETE = 'missing segmentation information. Must specify both segmentation_id and segmentation_type'
+
 /** A list of subports, none of its ports and none of its segments twice. */
 const parseSubPorts = (value: unknown): readonly Asked[] => {
   const given = list(asked).parse(value)
   const ports = new Set<string>()
   const segments = new Set<string>()
   for (const { port_id, segmentation_type, segmentation_id } of given) {
+    if (segmentation_type !== 'inherit' && (segmentation_type === undefined) !== (segmentation_id === undefined))
+      throw new Reject(`Invalid subport details '${port_id}': ${INCOMPLETE}`)
     if (ports.has(port_id)) throw new Reject(`Duplicate subport port_id '${port_id}'`)
     ports.add(port_id)
     if (segmentation_id === undefined) continue
@@ -96,7 +100,7 @@ function segmentOf(given: Asked, network: Readonly<Draft> | undefined): Omit<Sub
   const segmentation_id = inherits ? network?.['provider:segmentation_id'] : given.segmentation_id
   if (typeof segmentation_type !== 'string' || typeof segmentation_id !== 'number')
     throw new ApiError('InvalidInput', {
-      error_message: `Invalid subport details '${given.port_id}': missing segmentation information. Must specify both segmentation_id and segmentation_type`,
+      error_message: `Invalid subport details '${given.port_id}': ${INCOMPLETE}`,
     })
   if (segmentation_type !== 'vlan')
     throw new ApiError('InvalidInput', { error_message: `Unknown segmentation_type '${segmentation_type}'` })
