@@ -99,6 +99,13 @@ describe('an association', () => {
     })
     const described = answered(await change(first['id'], { description: 'e' }), 200).floatingip
     assert.deepEqual([...where(described), described.description], [...where(first), 'e'])
+    refused(
+      await change(first['id'], { fixed_ip_address: first['fixed_ip_address'] }),
+      'BadRequest',
+      /without a port_id/,
+    )
+    const kept = answered(await change(first['id'], { fixed_ip_address: null }), 200).floatingip
+    assert.deepEqual(where(kept), where(first))
     const moved = answered(await change(first['id'], { port_id: b['id'] }), 200).floatingip
     assert.deepEqual(where(moved), [b['id'], b['fixed_ips'][0].ip_address, between['id']])
     const ended = answered(await change(first['id'], { port_id: null }), 200).floatingip

@@ -345,3 +345,18 @@ test('a project has as many routers as its quota says', async () => {
   await router(few)
   refused(await few.post('routers', { router: {} }), 'OverQuota')
 })
+
+test('the default external network stays everybody’s; another may become one project’s', async () => {
+  const network = await admin.make('network', { 'router:external': true, is_default: true })
+  const policies = `rbac-policies?object_id=${network['id']}&action=access_as_external`
+  const [policy] = answered(await admin.get(policies), 200).rbac_policies
+  assert.equal(policy.target_tenant, '*')
+  refused(await admin.delete(`rbac-policies/${policy.id}`), 'RbacPolicyInUse', /must be shared to everyone/)
+  answered(await admin.put(`networks/${network['id']}`, { network: { is_default: false } }), 200)
+  answered(await admin.put(`rbac-policies/${policy.id}`, { rbac_policy: { target_tenant: 'p1' } }), 200)
+  answered(await owner.get(`networks/${network['id']}`), 200)
+  refused(await other.get(`networks/${network['id']}`), 'NetworkNotFound')
+  assert.equal(answered(await admin.get(`networks/${network['id']}`), 200).network['router:external'], true)
+  answered(await admin.delete(`rbac-policies/${policy.id}`), 204)
+  assert.equal(answered(await admin.get(`networks/${network['id']}`), 200).network['router:external'], false)
+})

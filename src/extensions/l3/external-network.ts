@@ -34,6 +34,7 @@ interface Network extends Draft {
   readonly id: string
   readonly 'router:external': boolean
   readonly external_with: readonly string[]
+  readonly is_default: boolean
 }
 
 export const externalNetwork: ExtensionPart = {
@@ -43,6 +44,7 @@ export const externalNetwork: ExtensionPart = {
     if (op === 'create') return { external_with: (after as Network)['router:external'] ? [EVERYONE] : [] }
     if (op === 'delete') await dropUnused(context, (before as Network).id)
     else if (given.has('router:external')) return changeExternal(context, before as Network, after as Network)
+    else refuseHidingDefault(before as Network, after as Network)
     return undefined
   },
 }
@@ -52,6 +54,13 @@ async function changeExternal(context: Context, before: Network, after: Network)
   if (wanted === before['router:external']) return undefined
   if (!wanted) await refuseGateways(context, before.id)
   return { external_with: wanted ? [EVERYONE] : [] }
+}
+
+/** Whom the list leaves out must not need the network; everybody needs the default one. */
+function refuseHidingDefault({ id, is_default, external_with }: Network, after: Network): void {
+  if (!is_default || !external_with.includes(EVERYONE) || after.external_with.includes(EVERYONE)) return
+  const details = 'Default external networks must be shared to everyone.'
+  throw new ApiError('RbacPolicyInUse', { object_id: id, details }, { reason: 'default_external_network' })
 }
 
 async function refuseGateways(context: Context, net_id: string): Promise<void> {

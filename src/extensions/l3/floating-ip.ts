@@ -117,10 +117,12 @@ function externalPort({ id, floating_network_id, floating_ip_address, subnet_id 
   }
 }
 
+const withoutPort = (): ApiError => badFloatingIp('fixed_ip_address cannot be specified without a port_id')
+
 async function associationOf(context: Context, wanted: FloatingIp): Promise<Association> {
   const { port_id, fixed_ip_address } = wanted
   if (!port_id) {
-    if (fixed_ip_address) throw badFloatingIp('fixed_ip_address cannot be specified without a port_id')
+    if (fixed_ip_address) throw withoutPort()
     return NOTHING
   }
   return associate(
@@ -132,17 +134,17 @@ async function associationOf(context: Context, wanted: FloatingIp): Promise<Asso
 }
 
 /**
- * A port given, or null, or nothing at all given, changes where it leads; anything else leaves that as it is. A fixed
- * IP given without a port is another one of the same port.
+ * A port given, or null, or nothing at all given, changes where it leads; anything else leaves that as it is.
  */
 async function updateFloatingIp(
   context: Context,
   { before, after, given }: Write<FloatingIp>,
 ): Promise<Partial<Draft> | undefined> {
   const [old, wanted] = [before as FloatingIp, after as FloatingIp]
-  if (given.size > 0 && !given.has('port_id') && !given.has('fixed_ip_address')) return undefined
-  const port_id = given.has('port_id') ? wanted.port_id : given.size > 0 ? old.port_id : null
-  if (!port_id && !old.port_id && !given.has('fixed_ip_address')) return undefined
-  const fixed_ip_address = given.has('fixed_ip_address') ? wanted.fixed_ip_address : null
-  return { ...(await associationOf(context, { ...wanted, port_id, fixed_ip_address })) }
+  const asked = given.has('fixed_ip_address') ? wanted.fixed_ip_address : null
+  if (given.has('port_id')) return { ...(await associationOf(context, { ...wanted, fixed_ip_address: asked })) }
+  if (asked !== null) throw withoutPort()
+  if (given.size > 0) return { fixed_ip_address: old.fixed_ip_address }
+  // Port forwardings keep a router without a port.
+  return old.port_id === null ? undefined : { ...NOTHING }
 }

@@ -1,6 +1,6 @@
 /** A router's own routes: what they look like, which are valid, adding and removing some of them. */
 import { ApiError } from '#kernel/errors.ts'
-import { parsePrefix } from '#kernel/ip.ts'
+import { formatPrefix, networkOf, parsePrefix } from '#kernel/ip.ts'
 import {
   type Action,
   type Attribute,
@@ -25,8 +25,11 @@ export interface Route {
 
 const parseDestination = (value: unknown): string => {
   const text = parseText(64)(value)
-  if (!text.includes('/') || !parsePrefix(text)) throw new Reject(`'${text}' is not a valid CIDR`)
-  return text
+  const prefix = text.includes('/') ? parsePrefix(text) : null
+  if (!prefix) throw new Reject(`'${text}' is not a valid IP subnet`)
+  const network = formatPrefix(networkOf(prefix))
+  if (network === formatPrefix(prefix)) return network
+  throw new Reject(`'${text}' isn't a recognized IP subnet cidr, '${network}' is recommended`)
 }
 const route = structure<Route>({
   destination: { schema: { type: 'string' }, parse: parseDestination, required: true },
