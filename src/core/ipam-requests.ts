@@ -11,6 +11,8 @@ export interface SubnetFacts {
   readonly block: Prefix
   /** Its addresses follow from MACs. */
   readonly automatic: boolean
+  /** The segment it stands on; null: it spans the network. */
+  readonly segmentId: string | null
   /** Owners whose ports it is for; none: for all. */
   readonly serviceTypes: readonly string[]
   readonly dhcp: boolean
@@ -26,14 +28,35 @@ export const factsOf = (subnet: Readonly<Draft>): SubnetFacts => ({
   id: String(subnet['id']),
   block: parsePrefix(String(subnet['cidr'])) as Prefix,
   automatic: isAutomatic(subnet),
+  segmentId: (subnet['segment_id'] ?? null) as string | null,
   serviceTypes: (subnet['service_types'] ?? []) as readonly string[],
   dhcp: subnet['enable_dhcp'] === true,
 })
 
 const isRouterInterface = ({ device_owner }: AddressOwner): boolean => ROUTER_INTERFACE_OWNERS.includes(device_owner)
 
-/** The subnets for such a port, those made for its owner first. Throws when the network has only others. */
-export function candidates(owner: AddressOwner, subnets: readonly SubnetFacts[]): readonly SubnetFacts[] {
+/** What allocation knows of a network. */
+export interface Ground {
+  readonly subnets: readonly SubnetFacts[]
+  /** Segments that the port's host reaches; null: its host is not known. */
+  readonly reach: ReadonlySet<string> | null
+}
+
+/**
+ * The subnets for such a port, those made for its owner first: where its host reaches or, as long as nobody knows its
+ * host, where what it has or asks for stands. None, without an error: it has to wait for its host.
+ */
+export function candidates(
+  owner: AddressOwner,
+  ground: Ground,
+  named: readonly AddressRequest[] | undefined,
+): readonly SubnetFacts[] {
+  const fitting = forService(owner, ground.subnets)
+  if (fitting.every((one) => one.segmentId === null)) return fitting
+  return ground.reach ? within(owner, fitting, ground.reach) : beside(owner, fitting, named)
+}
+
+function forService(owner: AddressOwner, subnets: readonly SubnetFacts[]): readonly SubnetFacts[] {
   const own = subnets.filter(({ serviceTypes }) => serviceTypes.includes(owner.device_owner))
   const open = subnets.filter((one) => one.serviceTypes.length === 0 || isForDhcp(owner, one))
   const found = [...new Set([...own, ...open])]
@@ -42,6 +65,40 @@ export function candidates(owner: AddressOwner, subnets: readonly SubnetFacts[])
     network_id: owner.network_id,
     service_type: owner.device_owner,
   })
+}
+
+function within(
+  { host, network_id }: AddressOwner,
+  subnets: readonly SubnetFacts[],
+  reach: ReadonlySet<string>,
+): readonly SubnetFacts[] {
+  const found = subnets.filter(({ segmentId }) => segmentId === null || reach.has(segmentId))
+  const segments = new Set(found.flatMap((one) => one.segmentId ?? []))
+  if (segments.size > 1) throw new ApiError('HostConnectedToMultipleSegments', { host, network_id })
+  if (found.length === 0) throw new ApiError('HostNotConnectedToAnySegment', { host, network_id })
+  return found
+}
+
+/** The network's DHCP server is on every host; any other port is on one, so its addresses are of one segment. */
+function beside(
+  owner: AddressOwner,
+  subnets: readonly SubnetFacts[],
+  named: readonly AddressRequest[] | undefined,
+): readonly SubnetFacts[] {
+  if (owner.device_owner === 'network:dhcp') return subnets
+  const chosen = (named ?? []).map((request) => subnets.find((one) => isNamed(one, request)))
+  // Not of this network: what is wrong with it is said where it is looked up.
+  if (chosen.some((one) => one === undefined)) return subnets
+  const segments = new Set(chosen.map((one) => one?.segmentId ?? null))
+  if (segments.size > 1) throw new ApiError('FixedIpsSubnetsNotOnSameSegment')
+  const [segment = null] = segments
+  return subnets.filter((one) => one.segmentId === segment)
+}
+
+function isNamed({ id, block }: SubnetFacts, { subnet_id, ip_address }: AddressRequest): boolean {
+  if (subnet_id !== undefined) return id === subnet_id
+  const ip = ip_address === undefined ? null : parseIp(ip_address)
+  return ip !== null && contains(block, ip)
 }
 
 /** A DHCP server may stand in any subnet it serves. */
@@ -55,11 +112,12 @@ const isForDhcp = ({ device_owner }: AddressOwner, { dhcp }: SubnetFacts): boole
  */
 export function wishesOf(
   owner: AddressOwner,
-  subnets: readonly SubnetFacts[],
+  ground: Ground,
   requests: readonly AddressRequest[] | undefined,
+  kept: readonly FixedIp[] = [],
   handled: ReadonlySet<string> = new Set(),
 ): Wish[] {
-  const found = candidates(owner, subnets)
+  const found = candidates(owner, ground, requests && [...kept, ...requests])
   const asked = requests ? requests.flatMap((one) => requestedOf(owner, found, one)) : anyOf(found)
   if (isRouterInterface(owner)) return asked
   const open = found.filter((one) => one.automatic && !handled.has(one.id))

@@ -1,23 +1,29 @@
 /** Addresses of ports: which to take, from which subnet, and giving them back. */
 import { ApiError } from '#kernel/errors.ts'
 import { eui64, formatIp, type Ip, parseIp } from '#kernel/ip.ts'
-import type { AddressOwner, Context, FixedIp } from '#model/context.ts'
+import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import { giveBack, holdPools, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
-import { changeOf, factsOf, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
+import { changeOf, factsOf, type Ground, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
 interface Taken extends FixedIp {
   readonly fromPool: boolean
 }
 
 type Ipam = Context['ipam']
-type FindSubnets = (networkId: string) => Promise<readonly Readonly<Draft>[]>
+type Find = (resource: 'subnet' | 'segment_host', where: Where) => Promise<readonly Readonly<Draft>[]>
 
 const poolOf = (subnetId: string): string => `subnet:${subnetId}`
 
-export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
-  const subnetsOf = async (networkId: string): Promise<SubnetFacts[]> => (await findSubnets(networkId)).map(factsOf)
+export function createIpam(tx: Transaction, find: Find): Ipam {
+  const groundOf = async ({ network_id, host }: AddressOwner): Promise<Ground> => {
+    const subnets = (await find('subnet', { network_id })).map(factsOf)
+    // Only networks with subnets on segments are asked which of them a host reaches.
+    if (!host || subnets.every((one) => one.segmentId === null)) return { subnets, reach: null }
+    const reached = await find('segment_host', { network_id, host })
+    return { subnets, reach: new Set(reached.map((one) => String(one['segment_id']))) }
+  }
 
   const record = async (portId: string, taken: readonly Taken[]): Promise<void> => {
     if (taken.length === 0) return
@@ -39,7 +45,7 @@ export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
   }
 
   const allocate: Ipam['allocate'] = async (owner, requests) =>
-    take(owner, wishesOf(owner, await subnetsOf(owner.network_id), requests))
+    take(owner, wishesOf(owner, await groundOf(owner), requests))
 
   const release: Ipam['release'] = async (portId, held) => {
     if (held.length === 0) return
@@ -61,13 +67,14 @@ export function createIpam(tx: Transaction, findSubnets: FindSubnets): Ipam {
   }
 
   const change: Ipam['change'] = async (owner, held, requests) => {
-    const subnets = await subnetsOf(owner.network_id)
+    const ground = await groundOf(owner)
+    const { subnets } = ground
     const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
     const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
     await release(owner.port_id, leave)
     const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
     const open = subnets.some((one) => one.automatic && !handled.has(one.id))
-    const wishes = fresh.length > 0 || open ? wishesOf(owner, subnets, fresh, handled) : []
+    const wishes = fresh.length > 0 || open ? wishesOf(owner, ground, fresh, keep, handled) : []
     return [...keep, ...(await take(owner, wishes))]
   }
 

@@ -53,7 +53,8 @@ export class Unit {
   /** Keys of what the cache holds under a lock: nobody else changes it. */
   readonly #locked = new Set<string>()
   readonly #counts = new Map<string, Count>()
-  readonly #after: (() => Promise<void>)[] = []
+  /** What waits for the row of the object being decided. */
+  #after: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
   /** Ids given in this operation to objects that have no row yet. */
   readonly #unwritten = new Set<string>()
@@ -99,15 +100,26 @@ export class Unit {
         for (const one of found) void this.#remember(`${name} ${String(one['id'])}`, async () => one)
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
-      create: (resource, values, options) => this.createInternal(resource, values, options?.charged),
-      update: (resource, id, values) => this.updateInternal(resource, id, values),
-      remove: (resource, id) => this.removeInternal(resource, id),
+      create: (resource, values, options) => this.#apart(() => this.createInternal(resource, values, options?.charged)),
+      update: (resource, id, values) => this.#apart(() => this.updateInternal(resource, id, values)),
+      remove: (resource, id) => this.#apart(() => this.removeInternal(resource, id)),
       afterWrite: (task) => void this.#after.push(task),
-      ipam: createIpam(tx, (networkId) => this.find(model.resource('subnet'), { network_id: networkId })),
+      ipam: createIpam(tx, (name, where) => this.find(model.resource(name), where)),
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
       binding: createBinding(tx, settings.mechanismDrivers),
-      defaultSecurityGroup: (projectId) => this.defaultSecurityGroup(projectId),
+      defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
+    }
+  }
+
+  /** Another object's write inside this one's: what waits for this one's row waits on. */
+  async #apart<T>(write: () => Promise<T>): Promise<T> {
+    const waiting = this.#after
+    this.#after = []
+    try {
+      return await write()
+    } finally {
+      this.#after = waiting
     }
   }
 

@@ -27,6 +27,8 @@ export interface AddressOwner {
   readonly network_id: string
   readonly mac_address: string
   readonly device_owner: string
+  /** Where it is, if that is known: on routed networks its addresses follow from it. */
+  readonly host?: string
 }
 
 export interface SegmentSpec {

@@ -134,6 +134,7 @@ const ownerOf = (wanted: Port) => ({
   network_id: wanted.network_id,
   mac_address: wanted.mac_address,
   device_owner: wanted.device_owner,
+  host: wanted['binding:host_id'],
 })
 
 async function createPort(context: Context, { after }: Write<Port>): Promise<Partial<Draft>> {

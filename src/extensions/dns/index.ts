@@ -10,6 +10,8 @@ const dnsIntegration = defineExtension({
   name: 'DNS Integration',
   description: 'Names of ports, and the domain of a network.',
   updated: '2015-08-15T18:00:00-00:00',
+  // Addresses first, names after them.
+  requires: ['ip_allocation'],
   on: {
     network: { attributes: { dns_domain: domain } },
     port: {

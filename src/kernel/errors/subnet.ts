@@ -44,6 +44,29 @@ export const subnetErrors = define({
       'No valid service subnet for the given device owner, network %(network_id)s, service type %(service_type)s.',
     when: 'Every subnet of the network is for ports of other owners.',
   },
+  HostConnectedToMultipleSegments: {
+    status: 409,
+    message:
+      "Host %(host)s is connected to multiple segments on routed provider network '%(network_id)s'.  It should be connected to one.",
+    when: 'Which subnet a port on this host needs cannot be told.',
+  },
+  HostNotConnectedToAnySegment: {
+    status: 409,
+    message:
+      "Host %(host)s is not connected to any segments on routed provider network '%(network_id)s'.  It should be connected to one.",
+    when: 'A port on this host could not reach any subnet of its network.',
+  },
+  HostNotCompatibleWithFixedIps: {
+    status: 409,
+    message:
+      'Host %(host)s is not connected to a segment where the existing fixed_ips on port %(port_id)s will function given the routed network topology.',
+    when: 'A port with addresses of one segment shall move to a host that reaches another.',
+  },
+  FixedIpsSubnetsNotOnSameSegment: {
+    status: 400,
+    message: 'Cannot allocate addresses from different segments.',
+    when: 'Addresses of several segments are asked for; a host is on one.',
+  },
   InvalidSubnetServiceType: {
     status: 400,
     message: 'Subnet service type %(service_type)s does not correspond to a valid device owner.',
