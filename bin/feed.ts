@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Enrolments } from '#api/enrolments.ts'
 import type { ApiOptions } from '#api/server.ts'
-import { recordAgent, recordPortStatus } from '#core/agents.ts'
-import type { Core } from '#core/operation.ts'
+import { recordAgent, SYSTEM } from '#core/agents.ts'
+import { type Core, operateInternally } from '#core/operation.ts'
+import { recordDhcpStatus, recordPortStatus, recordRouterStatus } from '#core/port-status.ts'
+import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
 import { enrol, isHostName, listCredentials, revoke } from '#feed/credentials.ts'
 import { createFeed } from '#feed/feed.ts'
 import type { ListenAt } from '#feed/listener.ts'
@@ -34,6 +36,8 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
     effects: {
       agentReported: (report) => recordAgent(core, report),
       portsRealized: (host, ids, up) => recordPortStatus(core, host, ids, up),
+      networksRealized: (ids) => recordDhcpStatus(core, ids),
+      routersRealized: (ids) => recordRouterStatus(core, ids),
     },
     listen: listenAt(settings),
     server: `${hostname()}:${settings.listenPort}`,
@@ -44,6 +48,24 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
   const { port } = await feed.start()
   stack.defer(() => feed.close())
   log.info({ port, socket: settings.feedSocket }, 'agents are served')
+  watchAgents({ core, settings, log, stack })
+}
+
+/** Moves what agents that are down had; several servers that look at once find what is left. */
+function watchAgents({ core, settings, log, stack }: Pick<FeedParts, 'core' | 'settings' | 'log' | 'stack'>): void {
+  const kinds = [
+    ...(settings.allowAutomaticDhcpFailover ? (['dhcp'] as const) : []),
+    ...(settings.allowAutomaticL3agentFailover ? (['l3'] as const) : []),
+  ]
+  if (kinds.length === 0) return
+  const look = async (): Promise<void> => {
+    const moved = await operateInternally(core, SYSTEM, 'failover', (unit) => leaveDownAgents(unit.context, kinds))
+    if (moved > 0) log.warn({ moved }, 'agents are down: what they had was given to others')
+  }
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => log.warn({ err: error }, 'what agents had that are down could not be moved'))
+  }, settings.agentDownTime * 500)
+  stack.defer(() => clearInterval(timer))
 }
 
 const listenAt = ({

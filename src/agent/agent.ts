@@ -5,7 +5,7 @@
 import type { Dataplane } from '#dataplane/port.ts'
 import type { KeyedQueueOptions } from '#kernel/keyed-queue.ts'
 import type { Logger } from '#kernel/log.ts'
-import type { Frame, Hello, Refusal, Welcome } from '#wire/messages.ts'
+import type { Frame, Hello, Refusal, Report, Welcome } from '#wire/messages.ts'
 import type { Realization } from '#wire/realization.ts'
 import { type ReadableVersions, readableVersions } from '#wire/versions.ts'
 import { type Disk, noDisk, openDisk } from './disk.ts'
@@ -66,6 +66,8 @@ class HostAgent implements Agent {
   readonly #reporter: Reporter
   readonly #reconciler: Reconciler
   #disk: Disk = noDisk
+  /** What the server we are connected to speaks. */
+  #spoken: Partial<Welcome['versions']> = {}
   #swept = false
   #heartbeat: NodeJS.Timeout | null = null
 
@@ -83,7 +85,7 @@ class HostAgent implements Agent {
         down: () => this.#stopHeartbeat(),
       },
     })
-    this.#reporter = createReporter((report) => this.#session.send(report))
+    this.#reporter = createReporter((report) => this.#session.send(this.#understood(report)))
     this.#reconciler = createReconciler({
       dataplane: options.dataplane,
       log: options.log,
@@ -143,8 +145,14 @@ class HostAgent implements Agent {
     this.#reporter.record(realizations.filter(({ kind, id }) => world[kind].has(id)))
   }
 
-  #onWelcome({ server, heartbeat_interval_ms }: Welcome): void {
+  /** A server of an older build does not know what we had from a newer one. */
+  #understood(report: Report): Report {
+    return { ...report, realizations: report.realizations.filter(({ kind }) => this.#spoken[kind] !== undefined) }
+  }
+
+  #onWelcome({ server, versions, heartbeat_interval_ms }: Welcome): void {
     this.#options.log.info({ server }, 'connected')
+    this.#spoken = versions
     this.#beat()
     const everyMs = Math.min(heartbeat_interval_ms, this.#options.heartbeatMs ?? heartbeat_interval_ms)
     this.#heartbeat = setInterval(() => this.#beat(), everyMs)
@@ -154,6 +162,7 @@ class HostAgent implements Agent {
   #beat(): void {
     const configurations = configurationsOf({
       capabilities: this.#options.dataplane.capabilities,
+      host: this.#options.host,
       agentVersion: this.#options.agentVersion,
       availabilityZone: this.#options.availabilityZone ?? 'nova',
       world: this.world.world,

@@ -68,7 +68,7 @@ export function createReporter(send: (report: Report) => boolean, batchMs = 50):
       schedule()
     },
     counts: () => {
-      const counts = { pending: 0, done: 0, error: 0 }
+      const counts = { pending: 0, done: 0, error: 0, unsupported: 0 }
       for (const { state } of newest.values()) counts[state]++
       return counts
     },
@@ -88,6 +88,7 @@ export const goneFrom = (world: World, keys: readonly WireKey[]): WireKey[] =>
 /** What `openstack network agent show` prints as `configurations`; Neutron's names where Neutron has one. */
 export const configurationsOf = (facts: {
   readonly capabilities: Capabilities
+  readonly host: string
   readonly agentVersion: string
   readonly availabilityZone: string
   readonly world: World
@@ -111,15 +112,28 @@ export const configurationsOf = (facts: {
   realized: facts.realized,
   failing: facts.failing,
   availability_zone: facts.availabilityZone,
-  services: servicesOf(facts.capabilities, facts.world),
+  services: servicesOf(facts.capabilities, facts.world, facts.host),
 })
 
 /** The host's other jobs, each as the agent that clients know for it: what it is and how much it has. */
-function servicesOf({ services: { dhcp, l3 } }: Capabilities, world: World): Readonly<Record<string, unknown>> {
+function servicesOf(
+  { services: { dhcp, l3 } }: Capabilities,
+  world: World,
+  host: string,
+): Readonly<Record<string, unknown>> {
   return {
     ...(dhcp && { dhcp: { ...dhcp, ...dhcpCounts(world) } }),
-    ...(l3 && { l3: { ...l3, handle_internal_only_routers: true, log_agent_heartbeats: false } }),
+    ...(l3 && { l3: { ...l3, ...l3Counts(world, host) } }),
   }
+}
+
+/** Of the routers that are placed here. */
+function l3Counts(world: World, host: string): Readonly<Record<string, unknown>> {
+  const routers = [...world.router.values()].filter(({ hosts }) => hosts.includes(host))
+  const gateways = routers.filter(({ gateway }) => gateway !== null).length
+  const interfaces = routers.reduce((sum, router) => sum + router.interfaces.length, 0)
+  const counts = { routers: routers.length, ex_gw_ports: gateways, interfaces }
+  return { ...counts, handle_internal_only_routers: true, log_agent_heartbeats: false }
 }
 
 function dhcpCounts(world: World): Readonly<Record<string, unknown>> {

@@ -2,7 +2,6 @@
 import type { Caller } from '#kernel/caller.ts'
 import type { Resource } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
-import type { Image } from '#store/objects.ts'
 import { type Core, operateInternally } from './operation.ts'
 import { type AgentReport, type AgentRow, rolesOf } from './agent-roles.ts'
 import type { Unit } from './unit.ts'
@@ -68,44 +67,4 @@ async function storeAgent(unit: Unit, { host, started_at }: AgentReport, role: A
       ...facts,
     })
   }
-}
-
-/**
- * Ports whose data plane is proven on `host` turn ACTIVE, those it lost turn DOWN. A report that speaks of an older
- * binding, or of a port bound elsewhere by now, changes nothing. A proven port's lease is served, so the network's DHCP
- * port, which stands on every host that has ports, turns ACTIVE with the first. Answers the ids that changed.
- */
-export async function recordPortStatus(
-  core: Core,
-  host: string,
-  ids: readonly string[],
-  up: boolean,
-): Promise<string[]> {
-  if (ids.length === 0) return []
-  const status = up ? 'ACTIVE' : 'DOWN'
-  const pending = await core.database.query<{ id: string }>(
-    'select id from ports where id = any($1::uuid[]) and binding_host = $2 and status <> $3',
-    [ids, host, status],
-  )
-  if (pending.length === 0) return []
-  return operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
-    const rows = await unit.tx.query<{ id: string }>(
-      `select t.id from ports t where t.status <> $3 and t.id in (
-          select p.id from ports p where p.id = any($1::uuid[]) and p.binding_host = $2
-          union all
-          select d.id from ports p join ports d on d.network_id = p.network_id and d.device_owner = 'network:dhcp'
-            where p.id = any($1::uuid[]) and $3 = 'ACTIVE')
-        order by t.id for no key update of t`,
-      [pending.map((one) => one.id), host, status],
-    )
-    const before = await unit.find(unit.model.resource('port'), { id: rows.map((one) => one.id) })
-    if (before.length > 0) await storeStatus(unit, before, status)
-    return before.map((one) => String(one['id']))
-  })
-}
-
-async function storeStatus(unit: Unit, before: readonly Image[], status: string): Promise<void> {
-  const byId = Object.fromEntries(before.map((one): [string, Image] => [String(one['id']), one]))
-  const after = before.map((one) => unit.revised(one, { status }))
-  await unit.write(unit.model.resource('port'), 'update', after, byId, true)
 }

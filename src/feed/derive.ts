@@ -10,6 +10,8 @@ import type {
   NeighborObject,
   NetworkObject,
   PortObject,
+  RouterGatewayObject,
+  RouterObject,
   SecurityGroupObject,
 } from '#wire/objects.ts'
 
@@ -33,7 +35,20 @@ export interface PortRow {
 }
 
 /** As queried: JSON of the network with its segments, subnets and DHCP port. */
-export type NetworkRow = NetworkObject
+export interface NetworkRow extends NetworkObject {
+  /** Hosts that serve its DHCP whether ports of it live there or not. */
+  readonly served_on: readonly string[]
+  /** Of the DHCP port; null when there is none. */
+  readonly dhcp_status: string | null
+}
+
+/** As queried: JSON of the router with its ports and hosts. */
+export interface RouterRow extends Omit<RouterObject, 'gateway'> {
+  readonly gateway: Omit<RouterGatewayObject, 'enable_snat'> | null
+  readonly enable_snat: boolean
+  /** Of all its ports. */
+  readonly statuses: readonly string[]
+}
 
 export interface GroupRuleRow {
   readonly id: string
@@ -94,9 +109,14 @@ export const memberObject = (row: PortRow, group: string): GroupMemberObject => 
   ip_addresses: [...new Set([...row.fixed_ips, ...row.allowed_address_pairs].map(({ ip_address }) => ip_address))],
 })
 
-export const networkObject = (row: NetworkRow): NetworkObject => ({
+export const networkObject = ({ served_on: _hosts, dhcp_status: _status, ...row }: NetworkRow): NetworkObject => ({
   ...row,
   dhcp: row.subnets.some(({ enable_dhcp }) => enable_dhcp) ? row.dhcp : null,
+})
+
+export const routerObject = ({ enable_snat, statuses: _statuses, ...row }: RouterRow): RouterObject => ({
+  ...row,
+  gateway: row.gateway && { ...row.gateway, enable_snat },
 })
 
 export const groupObject = (row: GroupRow): SecurityGroupObject => ({

@@ -148,7 +148,11 @@ test("what cannot be taken from one host is tried again, and holds up nobody els
         taken.push(`${host} ${ids.join(' ')}`)
       },
     } as unknown as Parameters<typeof createRealizations>[0]['effects'],
-    portRow: (id) => ({ ...row, id, binding_host: id.slice(0, 2) }),
+    rows: {
+      port: (id) => ({ ...row, id, binding_host: id.slice(0, 2) }),
+      network: () => null,
+      router: () => null,
+    },
     log: silentLogger,
   })
   for (const host of ['h1', 'h2'])
@@ -169,7 +173,7 @@ test("what cannot be taken from one host is tried again, and holds up nobody els
 
 test('a port that left a network before the network was read is nobody there, though a group still has it', () => {
   const topics = new Topics()
-  const nothing = { ports: new Map(), networks: new Map(), groups: new Map(), chassis: new Map() }
+  const nothing = { ports: new Map(), networks: new Map(), routers: new Map(), groups: new Map(), chassis: new Map() }
   const rule = { direction: 'ingress', ethertype: 'IPv4', protocol: null, remote_group_id: 'b' }
   const rules = [{ id: 'r', port_range_min: null, port_range_max: null, remote_ip_prefix: null, ...rule }] as const
   const load = (loaded: object): void => topics.install(topics.takeWants() ?? createWants(), { ...nothing, ...loaded })

@@ -88,8 +88,13 @@ class FeedServer implements Feed {
       log,
     })
     this.#presence = createPresence(database, effects, server, log)
-    const portRow = this.#replica.topics.portRow.bind(this.#replica.topics)
-    this.#realizations = createRealizations({ database, effects, portRow, log })
+    const { topics } = this.#replica
+    const rows = {
+      port: (id: string) => topics.portRow(id),
+      network: (id: string) => topics.networkRow(id),
+      router: (id: string) => topics.routerRow(id),
+    }
+    this.#realizations = createRealizations({ database, effects, rows, log })
     this.#metrics = options.registry ? this.#measure(options.registry) : null
   }
 

@@ -3,7 +3,7 @@
  * one port in two states, the older one last.
  */
 import type { Database } from '#store/pool.ts'
-import type { GroupRow, NetworkRow, PortRow } from './derive.ts'
+import type { GroupRow, NetworkRow, PortRow, RouterRow } from './derive.ts'
 
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
@@ -45,14 +45,51 @@ const NETWORKS = `
         'dns_nameservers', b.dns_nameservers, 'host_routes', b.host_routes) order by b.id), '[]')
       from subnets b where b.network_id = n.id) as subnets,
     (select json_build_object('port_id', p.id, 'mac_address', p.mac_address, 'fixed_ips', p.fixed_ips)
-      from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp' order by p.id limit 1) as dhcp
-  from networks n where n.id = any($1::uuid[])`
+      from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp' order by p.id limit 1) as dhcp,
+    (select p.status from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp'
+      order by p.id limit 1) as dhcp_status,
+    (select coalesce(json_agg(b.host order by b.host), '[]') from dhcp_bindings b where b.network_id = n.id) as served_on
+  from networks n where n.id = any($1::uuid[])
+    or n.id in (select b.network_id from dhcp_bindings b where b.host = any($2::text[]))`
 
+/** The networks with these ids, and those whose DHCP these hosts are to serve. */
 export async function readNetworks(
   database: Database,
   ids: readonly string[],
+  hosts: readonly string[] = [],
 ): Promise<ReadonlyMap<string, NetworkRow>> {
-  const rows = await database.query<NetworkRow>(NETWORKS, [ids])
+  const rows = await database.query<NetworkRow>(NETWORKS, [ids, hosts])
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+const ROUTER_PORT = `json_build_object(
+  'port_id', p.id, 'network_id', p.network_id, 'mac_address', p.mac_address, 'admin_state_up', p.admin_state_up,
+  'fixed_ips', (select coalesce(json_agg(json_build_object(
+      'subnet_id', s.id, 'ip_address', f.fixed->>'ip_address', 'prefix_length', masklen(s.cidr)) order by f.n), '[]')
+    from jsonb_array_elements(p.fixed_ips) with ordinality f (fixed, n) join subnets s on s.id = (f.fixed->>'subnet_id')::uuid))`
+const GATEWAY = "'network:router_gateway'"
+
+const ROUTERS = `
+  select r.id, r.revision_number as generation, r.project_id, r.name, r.admin_state_up, r.distributed, r.routes,
+    r.enable_snat,
+    (select coalesce(json_agg(${ROUTER_PORT} order by p.id), '[]')
+      from ports p where p.router_id = r.id and p.device_owner <> ${GATEWAY}) as interfaces,
+    (select ${ROUTER_PORT} from ports p where p.router_id = r.id and p.device_owner = ${GATEWAY}) as gateway,
+    (select coalesce(json_agg(b.host order by b.slot), '[]') from router_bindings b where b.router_id = r.id) as hosts,
+    (select coalesce(json_agg(p.status), '[]') from ports p where p.router_id = r.id) as statuses
+  from routers r where r.id = any($1::uuid[])
+    or r.id in (select b.router_id from router_bindings b where b.host = any($2::text[]))
+    or r.id in (select p.router_id from ports p
+      where p.router_id is not null and p.device_owner <> ${GATEWAY} and p.network_id = any($3::uuid[]))`
+
+/** The routers with these ids, those placed on these hosts, and those with an interface in these networks. */
+export async function readRouters(
+  database: Database,
+  ids: readonly string[],
+  hosts: readonly string[],
+  networks: readonly string[],
+): Promise<ReadonlyMap<string, RouterRow>> {
+  const rows = await database.query<RouterRow>(ROUTERS, [ids, hosts, networks])
   return new Map(rows.map((row) => [row.id, row]))
 }
 

@@ -1,6 +1,7 @@
 /**
  * What hosts have really in place: the newest report per (host, kind, id) goes to its table, in batches of at most
- * 50 ms; ports whose flows are proven, or are gone, become operations of core at once.
+ * 50 ms; ports whose flows are proven, or are gone, become operations of core at once. Whether a network's DHCP is
+ * served and a router stands depends on several hosts: core looks at what all of them said, once it is stored.
  *
  * A report counts for a port's status only when it speaks of the generation that is known here and of the port's
  * binding host. Both the write and the operation may be repeated, so a failure is simply tried again.
@@ -9,7 +10,7 @@ import type { Logger } from '#kernel/log.ts'
 import type { Database } from '#store/pool.ts'
 import type { WireKey } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
-import { hostOf, type PortRow } from './derive.ts'
+import { hostOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
 import type { FeedEffects } from './types.ts'
 
 export interface Realizations {
@@ -51,10 +52,30 @@ export function verdict(host: string, report: Realization, port: PortRow | null)
   return up === (port.status === 'ACTIVE') ? null : up ? 'up' : 'down'
 }
 
+/** Whether a report of a network may change the status of its DHCP port. */
+export const concernsDhcp = ({ state, generation }: Realization, network: NetworkRow | null): boolean => {
+  if (!network || network.dhcp_status === null || generation < network.generation) return false
+  return network.dhcp_status === 'ACTIVE' ? state === 'error' : state === 'done'
+}
+
+/** Whether a report of a router from a host it is placed on may change the status of its ports. */
+export const concernsRouter = (host: string, { state, generation }: Realization, router: RouterRow | null): boolean => {
+  if (!router?.hosts.includes(host) || generation < router.generation) return false
+  const up = state === 'done' && router.admin_state_up
+  return router.statuses.some((status) => (status === 'ACTIVE') !== up)
+}
+
+/** What is known of the objects that hosts report on. */
+export interface Rows {
+  port(id: string): PortRow | null
+  network(id: string): NetworkRow | null
+  router(id: string): RouterRow | null
+}
+
 export interface RealizationsOptions {
   readonly database: Database
   readonly effects: FeedEffects
-  readonly portRow: (id: string) => PortRow | null
+  readonly rows: Rows
   readonly log: Logger
 }
 
@@ -111,7 +132,11 @@ class Writer implements Realizations {
   /** What fails comes again with the next batch; what one host says does not wait for another's trouble. */
   async #write(batch: ReadonlyMap<string, Pending>): Promise<void> {
     const all = [...batch.values()]
-    const failed = new Set((await Promise.all([this.#save(all), this.#judge(all)])).flat())
+    const stored = async (): Promise<readonly Pending[]> => {
+      const unsaved = await this.#save(all)
+      return unsaved.length > 0 ? unsaved : this.#weigh(all)
+    }
+    const failed = new Set((await Promise.all([stored(), this.#judge(all)])).flat())
     if (failed.size === 0) return
     const again = [...batch].filter(([, one]) => failed.has(one))
     this.#pending = new Map([...again, ...this.#pending])
@@ -125,9 +150,9 @@ class Writer implements Realizations {
 
   /** Answers what could not be carried out. */
   async #judge(batch: readonly Pending[]): Promise<readonly Pending[]> {
-    const { effects, portRow } = this.#options
+    const { effects, rows } = this.#options
     const failed: Pending[] = []
-    const judged = batch.map((one) => ({ one, verdict: verdict(one.host, one.report, portRow(one.report.id)) }))
+    const judged = batch.map((one) => ({ one, verdict: verdict(one.host, one.report, rows.port(one.report.id)) }))
     for (const group of Map.groupBy(judged, ({ one, verdict: it }) => `${it} ${one.host}`).values()) {
       const [first] = group
       if (!first?.verdict) continue
@@ -138,6 +163,24 @@ class Writer implements Realizations {
       failed.push(...(await this.#attempt(reports, () => effects.portsRealized(host, ids, up))))
     }
     return failed
+  }
+
+  /** What is stored may be the last that was missing. Answers what could not be carried out. */
+  async #weigh(batch: readonly Pending[]): Promise<readonly Pending[]> {
+    const { effects, rows } = this.#options
+    const networks = batch.filter(
+      ({ report }) => report.kind === 'network' && concernsDhcp(report, rows.network(report.id)),
+    )
+    const routers = batch.filter(
+      ({ host, report }) => report.kind === 'router' && concernsRouter(host, report, rows.router(report.id)),
+    )
+    const ids = (some: readonly Pending[]): string[] => [...new Set(some.map(({ report }) => report.id))]
+    const carry = (some: readonly Pending[], act: (ids: readonly string[]) => Promise<unknown>) =>
+      some.length === 0 ? [] : this.#attempt(some, () => act(ids(some)))
+    return [
+      ...(await carry(networks, (some) => effects.networksRealized(some))),
+      ...(await carry(routers, (some) => effects.routersRealized(some))),
+    ]
   }
 
   async #attempt(batch: readonly Pending[], act: () => Promise<unknown>): Promise<readonly Pending[]> {

@@ -2,8 +2,9 @@
  * The oracle: what a host is to have, from SQL alone and in one snapshot, following the definition and not the
  * topics. Whatever the feed has told an agent, after convergence it must equal this.
  *
- * The closure of a host: its bound ports; their networks; every port bound elsewhere in those networks, and the
- * chassis of their hosts; the security groups of its ports; the members of every group those name as remote.
+ * The closure of a host: its bound ports; their networks, and those whose DHCP it serves; every port bound elsewhere
+ * in those networks, and the chassis of their hosts; the routers placed on it, and those with an interface in those
+ * networks; the security groups of its ports; the members of every group those name as remote.
  */
 import type { Database } from '#store/pool.ts'
 import type { WireKey, WireObject } from '#wire/objects.ts'
@@ -16,10 +17,12 @@ import {
   networkObject,
   type PortRow,
   portObject,
+  type RouterRow,
   remotesOf,
+  routerObject,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
-import { readChassis, readGroups, readNetworks } from './queries.ts'
+import { readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
 
 const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'binding_failed') and p.device_owner <> 'network:dhcp'`
 const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
@@ -29,18 +32,21 @@ const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generat
   'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type)`
 const CLOSURE = `
   with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND}),
+    near as (select network_id from mine union select b.network_id from dhcp_bindings b where b.host = $1),
     remote as (
       select distinct r.remote_group_id as id from security_group_rules r
       where r.remote_group_id is not null and r.security_group_id in (select unnest(security_group_ids) from mine))
   select
     (select coalesce(jsonb_agg(${ROW}), '[]') from mine p) as ports,
+    (select coalesce(jsonb_agg(network_id), '[]') from near) as networks,
     (select coalesce(jsonb_agg(${ROW}), '[]') from ports p
-      where p.network_id in (select network_id from mine) and p.binding_host <> $1 and ${BOUND}) as neighbors,
+      where p.network_id in (select network_id from near) and p.binding_host <> $1 and ${BOUND}) as neighbors,
     (select coalesce(jsonb_agg(jsonb_build_object('group', g.id, 'port', ${ROW})), '[]')
       from remote g join ports p on g.id = any(p.security_group_ids)) as members`
 
 interface Closure {
   readonly ports: readonly PortRow[]
+  readonly networks: readonly string[]
   readonly neighbors: readonly PortRow[]
   readonly members: readonly { readonly group: string; readonly port: PortRow }[]
 }
@@ -48,8 +54,9 @@ interface Closure {
 /** By key. Reads in several statements: compare only while nobody writes. */
 export async function recompute(database: Database, host: string): Promise<ReadonlyMap<WireKey, WireObject>> {
   const [closure] = await database.query<Record<keyof Closure, never>>(CLOSURE, [host])
-  const { ports, neighbors, members } = closure as unknown as Closure
-  const networks = await readNetworks(database, [...new Set(ports.map(({ network_id }) => network_id))])
+  const { ports, networks: near, neighbors, members } = closure as unknown as Closure
+  const networks = await readNetworks(database, near)
+  const routers = await readRouters(database, [], [host], near)
   const groups = await readGroups(database, [...new Set(ports.flatMap(({ security_group_ids }) => security_group_ids))])
   const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]
   const chassis = await readChassis(database, hosts)
@@ -58,6 +65,7 @@ export async function recompute(database: Database, host: string): Promise<Reado
     ...[...networks.values()].map((row: NetworkRow) => createItem('network', networkObject(row))),
     ...neighbors.map((row) => createItem('neighbor', neighborObject(row, row.binding_host))),
     ...hosts.map((id) => createItem('chassis', { id, tunnel_ip: chassis.get(id) ?? null })),
+    ...[...routers.values()].map((row: RouterRow) => createItem('router', routerObject(row))),
     ...[...groups.values()].map((row: GroupRow) => createItem('security_group', groupObject(row))),
     ...members.map(({ group, port }) => createItem('group_member', memberObject(port, group))),
   ]

@@ -10,7 +10,7 @@ import type { Logger } from '#kernel/log.ts'
 import type { Database } from '#store/pool.ts'
 import type { WireKey } from '#wire/objects.ts'
 import { laterOf } from '#wire/position.ts'
-import { readChassis, readGroups, readNetworks, readPorts } from './queries.ts'
+import { readChassis, readGroups, readNetworks, readPorts, readRouters } from './queries.ts'
 import { type Loaded, Topics } from './topics.ts'
 import type { ChangeRow } from './types.ts'
 import { type Wants, wantsOf } from './wants.ts'
@@ -102,15 +102,19 @@ export function createReplica({ database, position: start, onSettled, log }: Rep
 
 async function read(database: Database, wants: Wants): Promise<Loaded> {
   const { hosts, boundTo, membersOf } = wants
-  const topics = { ids: [...wants.ports], hosts: [...hosts], networks: [...boundTo], groups: [...membersOf] }
+  const [at, behind] = [[...hosts], [...boundTo]]
+  const topics = { ids: [...wants.ports], hosts: at, networks: behind, groups: [...membersOf] }
   const anyPorts = wants.ports.size + hosts.size + boundTo.size + membersOf.size > 0
-  const [ports, networks, groups, chassis] = await Promise.all([
+  const [ports, networks, routers, groups, chassis] = await Promise.all([
     anyPorts ? readPorts(database, topics) : new Map(),
-    wants.networks.size > 0 ? readNetworks(database, [...wants.networks]) : new Map(),
+    wants.networks.size + hosts.size > 0 ? readNetworks(database, [...wants.networks], at) : new Map(),
+    wants.routers.size + hosts.size + boundTo.size > 0
+      ? readRouters(database, [...wants.routers], at, behind)
+      : new Map(),
     wants.groups.size + wants.addressGroups.size > 0
       ? readGroups(database, [...wants.groups], [...wants.addressGroups])
       : new Map(),
     wants.chassis.size > 0 ? readChassis(database, [...wants.chassis]) : new Map(),
   ])
-  return { ports, networks, groups, chassis }
+  return { ports, networks, routers, groups, chassis }
 }

@@ -12,6 +12,7 @@ interface NetworkTopic {
   readonly viewers: Set<string>
   readonly bound: Map<string, PortEntry>
   readonly hosts: Map<string, number> // how many of the bound ports each has
+  row: NetworkRow | null
   item: Item<'network'> | null
 }
 
@@ -32,6 +33,14 @@ export class NetworkTopics {
 
   hasChassis(host: string): boolean {
     return this.#chassis.has(host)
+  }
+
+  viewers(id: string): Iterable<string> {
+    return this.#networks.get(id)?.viewers ?? []
+  }
+
+  row(id: string): NetworkRow | null {
+    return this.#networks.get(id)?.row ?? null
   }
 
   item(id: string): Item<'network'> | null {
@@ -59,7 +68,7 @@ export class NetworkTopics {
   /** True when it has to be read: nobody viewed it before. */
   view(host: string, id: string): boolean {
     const known = this.#networks.get(id)
-    const topic = known ?? { viewers: new Set(), bound: new Map(), hosts: new Map(), item: null }
+    const topic = known ?? { viewers: new Set(), bound: new Map(), hosts: new Map(), row: null, item: null }
     if (!known) this.#networks.set(id, topic)
     topic.viewers.add(host)
     this.#marks.add([host], this.keysOf(id))
@@ -79,6 +88,7 @@ export class NetworkTopics {
   replace(id: string, row: NetworkRow | null): void {
     const topic = this.#networks.get(id)
     if (!topic) return
+    topic.row = row
     topic.item = row && createItem('network', networkObject(row))
     this.#marks.add(topic.viewers, [keyOf('network', id)])
   }

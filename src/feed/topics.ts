@@ -1,23 +1,26 @@
 /**
  * The topics that connected hosts need, in memory: ports of hosts, networks with their bound ports, security groups,
- * members of remote groups, tunnel addresses. What no host needs is not kept.
+ * members of remote groups, routers, tunnel addresses. What no host needs is not kept.
  *
  * All synchronous. Changes come in as wants (keys to read), rows go in by `install`, and what may have changed for
  * each host comes out as marks. A mark is a hint: `lookup` says what a host is to have now, and the sender compares.
  * So correctness needs marks to be enough, not exact, and `lookup` and `keysOf` to be functions of the rows alone.
  */
 import { keyOf, splitKey, type WireKey } from '#wire/objects.ts'
-import { type GroupRow, hostOf, type NetworkRow, type PortRow } from './derive.ts'
+import { type GroupRow, hostOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
 import type { Item } from './item.ts'
 import { Marks } from './marks.ts'
 import { entryOf, type PortEntry } from './port-entry.ts'
 import { GroupTopics } from './topic-groups.ts'
+import { Relation } from './relation.ts'
 import { NetworkTopics } from './topic-networks.ts'
+import { RouterTopics } from './topic-routers.ts'
 import { createWants, type Wants } from './wants.ts'
 
 export interface Loaded {
   readonly ports: ReadonlyMap<string, PortRow>
   readonly networks: ReadonlyMap<string, NetworkRow>
+  readonly routers: ReadonlyMap<string, RouterRow>
   readonly groups: ReadonlyMap<string, GroupRow>
   readonly chassis: ReadonlyMap<string, string | null>
 }
@@ -37,6 +40,9 @@ export class Topics {
   readonly #marks = new Marks()
   readonly #networks = new NetworkTopics(this.#marks, (host) => this.#wants.chassis.add(host))
   readonly #groups = new GroupTopics(this.#marks)
+  readonly #routers = new RouterTopics()
+  /** Networks whose DHCP connected hosts serve, whether they have ports of them or not. */
+  readonly #served = new Relation()
   readonly #hosts = new Map<string, HostTopic>()
   readonly #ports = new Map<string, PortEntry>()
   /** Hosts to be reviewed. */
@@ -57,10 +63,13 @@ export class Topics {
     if (!topic || --topic.holders > 0) return
     const ports = [...topic.ports.values()]
     topic.ports.clear()
+    for (const id of this.#served.leftsOf(host))
+      this.#served.put(id, without(this.#served.rightsOf(id), new Set([host])))
     this.#review(host, topic)
     this.#hosts.delete(host)
     this.#marks.forget(host)
     this.#forgetUseless(ports)
+    this.#forgetRouters(this.#routers.at(host))
     if (this.#hosts.size === 0) this.#networks.forgetChassis()
   }
 
@@ -69,6 +78,10 @@ export class Topics {
     for (const id of dirty.ports) this.#wants.ports.add(id)
     for (const id of dirty.networks) if (this.#networks.has(id)) this.#wants.networks.add(id)
     for (const id of dirty.groups) if (this.#groups.has(id)) this.#wants.groups.add(id)
+    if (this.#hosts.size > 0) {
+      for (const id of dirty.served) this.#wants.networks.add(id)
+      for (const id of dirty.routers) this.#wants.routers.add(id)
+    }
     if (!this.#groups.empty) for (const id of dirty.addressGroups) this.#wants.addressGroups.add(id)
     for (const host of dirty.chassis) if (this.#networks.hasChassis(host)) this.#wants.chassis.add(host)
   }
@@ -89,7 +102,10 @@ export class Topics {
   install(wants: Wants, loaded: Loaded): void {
     for (const id of wants.ports) if (!loaded.ports.has(id)) this.#replacePort(id, null)
     for (const [id, row] of loaded.ports) this.#replacePort(id, row)
-    for (const id of wants.networks) this.#networks.replace(id, loaded.networks.get(id) ?? null)
+    for (const id of new Set([...wants.networks, ...loaded.networks.keys()]))
+      this.#replaceNetwork(id, loaded.networks.get(id) ?? null)
+    for (const id of new Set([...wants.routers, ...loaded.routers.keys()]))
+      this.#replaceRouter(id, loaded.routers.get(id) ?? null)
     for (const id of new Set([...wants.groups, ...loaded.groups.keys()])) {
       for (const host of this.#groups.replace(id, loaded.groups.get(id) ?? null)) this.#touched.add(host)
     }
@@ -127,6 +143,8 @@ export class Topics {
         const [group = '', port = ''] = id.split(':')
         return topic.remotes.has(group) ? this.#groups.member(group, port) : null
       }
+      case 'router':
+        return this.#hasRouter(host, topic, id) ? this.#routers.item(id) : null
       default:
         return null
     }
@@ -138,7 +156,9 @@ export class Topics {
     const topic = this.#hosts.get(host)
     if (!topic) return keys
     for (const id of topic.ports.keys()) keys.add(keyOf('port', id))
-    for (const id of topic.networks) for (const key of this.#networks.keysOf(id)) keys.add(key)
+    for (const id of this.#routers.at(host)) keys.add(keyOf('router', id))
+    for (const id of topic.networks)
+      for (const key of [...this.#networks.keysOf(id), ...this.#routers.keysBehind(id)]) keys.add(key)
     for (const id of topic.groups) keys.add(keyOf('security_group', id))
     for (const id of topic.remotes) for (const key of this.#groups.memberKeys(id)) keys.add(key)
     for (const key of keys) if (!this.lookup(host, key)) keys.delete(key)
@@ -147,6 +167,43 @@ export class Topics {
 
   portRow(id: string): PortRow | null {
     return this.#ports.get(id)?.row ?? null
+  }
+
+  networkRow(id: string): NetworkRow | null {
+    return this.#networks.row(id)
+  }
+
+  routerRow(id: string): RouterRow | null {
+    return this.#routers.row(id)
+  }
+
+  #hasRouter(host: string, { networks }: HostTopic, id: string): boolean {
+    return this.#routers.at(host).has(id) || [...this.#routers.networksOf(id)].some((network) => networks.has(network))
+  }
+
+  #replaceNetwork(id: string, row: NetworkRow | null): void {
+    const hosts = (row?.served_on ?? []).filter((host) => this.#hosts.has(host))
+    for (const host of this.#served.put(id, hosts)) this.#touched.add(host)
+    this.#networks.replace(id, row)
+  }
+
+  #replaceRouter(id: string, row: RouterRow | null): void {
+    const concerned = (): string[] => [
+      ...[...this.#routers.hostsOf(id)].filter((host) => this.#hosts.has(host)),
+      ...[...this.#routers.networksOf(id)].flatMap((network) => [...this.#networks.viewers(network)]),
+    ]
+    const before = concerned()
+    this.#routers.replace(id, row)
+    this.#marks.add(new Set([...before, ...concerned()]), [keyOf('router', id)])
+    this.#forgetRouters([id])
+  }
+
+  #forgetRouters(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const placed = [...this.#routers.hostsOf(id)].some((host) => this.#hosts.has(host))
+      const viewed = [...this.#routers.networksOf(id)].some((network) => this.#networks.has(network))
+      if (!placed && !viewed) this.#routers.replace(id, null)
+    }
   }
 
   #matters(network: string, host: string | null, groups: readonly string[]): boolean {
@@ -175,10 +232,10 @@ export class Topics {
     }
   }
 
-  /** Follows from a host's ports to its networks and groups, and from their rules to remote groups. */
+  /** Follows from a host's ports and what it serves to its networks and groups, and from their rules to remote groups. */
   #review(host: string, topic: HostTopic): void {
     const rows = [...topic.ports.values()].map(({ row }) => row)
-    const networks = new Set(rows.map(({ network_id }) => network_id))
+    const networks = new Set([...this.#served.leftsOf(host), ...rows.map(({ network_id }) => network_id)])
     const groups = new Set(rows.flatMap(({ security_group_ids }) => security_group_ids))
     const was = { networks: topic.networks, groups: topic.groups, remotes: topic.remotes }
     topic.networks = networks
@@ -191,10 +248,17 @@ export class Topics {
       if (this.#groups.viewMembers(host, id)) this.#wants.membersOf.add(id)
     for (const id of without(was.remotes, remotes)) this.#forgetUseless(this.#groups.leaveMembers(host, id))
     for (const id of without(was.groups, groups)) this.#groups.leave(host, id)
-    for (const id of without(was.networks, networks)) this.#forgetUseless(this.#networks.leave(host, id))
+    for (const id of without(was.networks, networks)) this.#leaveNetwork(host, id)
+  }
+
+  #leaveNetwork(host: string, id: string): void {
+    this.#marks.add([host], this.#routers.keysBehind(id))
+    this.#forgetUseless(this.#networks.leave(host, id))
+    if (!this.#networks.has(id)) this.#forgetRouters(this.#routers.behind(id))
   }
 
   #viewNetwork(host: string, id: string): void {
+    this.#marks.add([host], this.#routers.keysBehind(id))
     if (!this.#networks.view(host, id)) return
     this.#wants.networks.add(id)
     this.#wants.boundTo.add(id)

@@ -31,7 +31,7 @@ export interface AgentReport {
   readonly started_at: string
 }
 
-/** API-visible consequences of what hosts say. Both are idempotent: they may be called again after a failure. */
+/** API-visible consequences of what hosts say. All are idempotent: they may be called again after a failure. */
 export interface FeedEffects {
   /**
    * Takes a heartbeat: the host's agent is alive, refused no longer, and created when new. A change row is written
@@ -41,4 +41,8 @@ export interface FeedEffects {
   agentReported(report: AgentReport): Promise<unknown>
   /** The flows of these ports are proven on their binding host (`up`), or are not in place any more. */
   portsRealized(host: string, ids: readonly string[], up: boolean): Promise<unknown>
+  /** Hosts said something new of these networks, stored by now: their DHCP may be served, or not any more. */
+  networksRealized(ids: readonly string[]): Promise<unknown>
+  /** Hosts said something new of these routers, stored by now: they may stand, or not any more. */
+  routersRealized(ids: readonly string[]): Promise<unknown>
 }

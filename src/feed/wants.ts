@@ -4,13 +4,16 @@ import type { ChangeRow } from './types.ts'
 export interface Wants {
   /** Single ports, by id. */
   readonly ports: Set<string>
-  /** All ports bound on these hosts. */
+  /** Of these hosts: the ports bound there, the networks served and the routers placed there. */
   readonly hosts: Set<string>
-  /** All ports bound anywhere, of these networks. */
+  /** Of these networks: all ports bound anywhere, and the routers with an interface. */
   readonly boundTo: Set<string>
   /** All ports that are in these security groups. */
   readonly membersOf: Set<string>
   readonly networks: Set<string>
+  /** Networks that a host has to serve from now on, or not any more. */
+  readonly served: Set<string>
+  readonly routers: Set<string>
   readonly groups: Set<string>
   /** Address groups that changed: the security groups whose rules name them are to be read. */
   readonly addressGroups: Set<string>
@@ -24,6 +27,8 @@ export const createWants = (): Wants => ({
   boundTo: new Set(),
   membersOf: new Set(),
   networks: new Set(),
+  served: new Set(),
+  routers: new Set(),
   groups: new Set(),
   addressGroups: new Set(),
   chassis: new Set(),
@@ -49,6 +54,9 @@ export function wantsOf(rows: readonly ChangeRow[], concerns: PortFilter): Wants
     else if (kind === 'security_group') wants.groups.add(id)
     else if (kind === 'security_group_rule') addAll(wants.groups, text('security_group_id'))
     else if (kind === 'address_group') wants.addressGroups.add(id)
+    else if (kind === 'router') wants.routers.add(id)
+    else if (kind === 'router_binding') addAll(wants.routers, text('router_id'))
+    else if (kind === 'dhcp_binding') addAll(wants.served, text('network_id'))
     else if (kind === 'agent') addAll(wants.chassis, text('host'))
   }
   return wants

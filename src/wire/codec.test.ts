@@ -65,8 +65,8 @@ test('faults name their place', () => {
   assert.equal(fault({ type: 'toString' }), 'type: expected one of hello, heartbeat, report, ack')
   assert.equal(fault({ type: 'ack', frame: '1' }), 'frame: expected whole number')
   assert.equal(
-    fault({ type: 'report', realizations: [{ kind: 'router' }] }),
-    'realizations[0].kind: expected one of port, network, security_group',
+    fault({ type: 'report', realizations: [{ kind: 'chassis' }] }),
+    'realizations[0].kind: expected one of port, network, security_group, router',
   )
   assert.equal(fault({ type: 'heartbeat', configurations: [], started_at: '' }), 'configurations: expected an object')
 })

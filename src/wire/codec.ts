@@ -28,10 +28,10 @@ const heartbeat: Shape<Heartbeat> = record({
   started_at: text,
 })
 const realization: Shape<Realization> = record({
-  kind: oneOf('port', 'network', 'security_group'),
+  kind: oneOf('port', 'network', 'security_group', 'router'),
   id: text,
   generation: whole,
-  state: oneOf('pending', 'done', 'error'),
+  state: oneOf('pending', 'done', 'error', 'unsupported'),
   message: nullable(text),
   repaired: flag,
   at: text,

@@ -110,6 +110,41 @@ export interface GroupMemberObject {
   readonly ip_addresses: readonly string[]
 }
 
+/**
+ * A router that is placed on this host, or has an interface in a network of this host; version 1. Between ports of its
+ * interfaces' networks each host routes by itself; what leads outside is on the router's hosts alone.
+ */
+export interface RouterObject {
+  readonly id: string
+  readonly generation: number
+  readonly project_id: string
+  readonly name: string
+  readonly admin_state_up: boolean
+  readonly distributed: boolean
+  readonly interfaces: readonly RouterPortObject[]
+  readonly gateway: RouterGatewayObject | null
+  readonly routes: readonly { readonly destination: string; readonly nexthop: string }[]
+  /** Hosts that have its outside, the first before the others. */
+  readonly hosts: readonly string[]
+}
+
+export interface RouterPortObject {
+  readonly port_id: string
+  readonly network_id: string
+  readonly mac_address: string
+  readonly admin_state_up: boolean
+  readonly fixed_ips: readonly {
+    readonly subnet_id: string
+    readonly ip_address: string
+    readonly prefix_length: number
+  }[]
+}
+
+export interface RouterGatewayObject extends RouterPortObject {
+  /** What comes from inside leaves with the gateway's address. */
+  readonly enable_snat: boolean
+}
+
 export interface WireTypes {
   readonly port: PortObject
   readonly network: NetworkObject
@@ -117,6 +152,7 @@ export interface WireTypes {
   readonly chassis: ChassisObject
   readonly security_group: SecurityGroupObject
   readonly group_member: GroupMemberObject
+  readonly router: RouterObject
 }
 export type WireType = keyof WireTypes
 export type WireKey = `${WireType}/${string}`
@@ -139,4 +175,5 @@ export const emptyWorld = (): World => ({
   chassis: new Map(),
   security_group: new Map(),
   group_member: new Map(),
+  router: new Map(),
 })

@@ -77,11 +77,11 @@ test('negotiation takes the highest common version', () => {
   const all = readableVersions()
   assert.deepEqual(negotiate({ ...all, port: [1, 2, 3] }), {
     ok: true,
-    versions: { port: 2, network: 1, neighbor: 1, chassis: 1, security_group: 1, group_member: 1 },
+    versions: { port: 2, network: 1, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
   })
   const old = negotiate({ ...all, port: [1] })
   assert.equal(old.ok && old.versions.port, 1)
-  const unaware = negotiate({ port: [2], network: [1], router: [7] })
+  const unaware = negotiate({ port: [2], network: [1], wormhole: [7] })
   assert.deepEqual(unaware, { ok: true, versions: { port: 2, network: 1 } })
 })
 

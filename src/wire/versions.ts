@@ -112,6 +112,25 @@ const securityGroup1 = record({
   ),
 })
 const groupMember1 = record({ id: text, security_group_id: text, ip_addresses: list(text) })
+const routerPortMembers = {
+  port_id: text,
+  network_id: text,
+  mac_address: text,
+  admin_state_up: flag,
+  fixed_ips: list(record({ subnet_id: text, ip_address: text, prefix_length: whole })),
+}
+const router1 = record({
+  id: text,
+  generation: whole,
+  project_id: text,
+  name: text,
+  admin_state_up: flag,
+  distributed: flag,
+  interfaces: list(record(routerPortMembers)),
+  gateway: nullable(record({ ...routerPortMembers, enable_snat: flag })),
+  routes: list(record({ destination: text, nexthop: text })),
+  hosts: list(text),
+})
 
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
@@ -122,6 +141,7 @@ const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
   chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
   security_group: securityGroup1 satisfies Same<TypeOf<typeof securityGroup1>, WireTypes['security_group']>,
   group_member: groupMember1 satisfies Same<TypeOf<typeof groupMember1>, WireTypes['group_member']>,
+  router: router1 satisfies Same<TypeOf<typeof router1>, WireTypes['router']>,
 }
 
 const ladders: { readonly [T in WireType]: Ladder } = {
@@ -131,6 +151,7 @@ const ladders: { readonly [T in WireType]: Ladder } = {
   chassis: { first: newest.chassis, rungs: [] },
   security_group: { first: newest.security_group, rungs: [] },
   group_member: { first: newest.group_member, rungs: [] },
+  router: { first: newest.router, rungs: [] },
 }
 
 export const wireTypes = Object.keys(ladders) as readonly WireType[]

@@ -41,6 +41,8 @@ interface Image {
   readonly [name: string]: unknown
 }
 
+const macOf = (name: string): string => `fa:16:3e:${(idOf(name).slice(0, 6).match(/../g) ?? []).join(':')}`
+
 /** What an edit writes into the change log. */
 async function record(
   tx: Transaction,
@@ -65,6 +67,13 @@ export interface PortSpec {
   readonly owner?: string
   readonly failed?: boolean
   readonly pairs?: readonly string[]
+}
+
+/** Networks a router has interfaces in, its gateway's, and the hosts it is placed on. */
+export interface RouterSpec {
+  readonly inside: readonly string[]
+  readonly gateway: string | null
+  readonly hosts: readonly string[]
 }
 
 const imageOf = (spec: PortSpec): Image => ({
@@ -211,6 +220,81 @@ export class Edits {
     })
   }
 
+  /** Creates or changes a router: its ports by the router's own change row, as operations write it. */
+  async router(name: string, { inside, gateway, hosts }: RouterSpec): Promise<void> {
+    const id = idOf(name)
+    await this.#edit(async (tx) => {
+      const before = await tx.query('select 1 from routers where id = $1', [id])
+      await tx.query(
+        `insert into routers (id, project_id, name, admin_state_up, enable_snat, routes, distributed, revision_number)
+         values ($1, 'p', $2, true, true, '[{"destination":"10.99.0.0/16","nexthop":"10.0.0.9"}]', false, 1)
+         on conflict (id) do update set revision_number = routers.revision_number + 1`,
+        [id, name],
+      )
+      await tx.query('delete from ports where router_id = $1', [id])
+      for (const network of inside) await this.#routerPort(tx, name, network, 'network:router_interface')
+      if (gateway !== null) await this.#routerPort(tx, name, gateway, 'network:router_gateway')
+      await record(tx, 'router', id, before.length > 0 ? {} : null, {})
+    })
+    await this.#bind('router', id, hosts)
+  }
+
+  async #routerPort(tx: Transaction, router: string, network: string, owner: string): Promise<void> {
+    const fixed = JSON.stringify([{ subnet_id: idOf(`subnet of ${network}`), ip_address: '10.0.0.1' }])
+    await tx.query(
+      `insert into ports (id, project_id, network_id, mac_address, admin_state_up, status, device_owner, fixed_ips,
+         security_group_ids, port_security_enabled, allowed_address_pairs, binding_host, binding_vnic_type,
+         binding_vif_type, revision_number, dns_name, router_id)
+       values ($1, 'p', $2, $3, true, 'DOWN', $4, $5, '{}', false, '[]', '', 'normal', 'unbound', 1, '', $6)`,
+      [idOf(`${router} in ${network}`), idOf(network), macOf(router), owner, fixed, idOf(router)],
+    )
+  }
+
+  async dropRouter(name: string): Promise<void> {
+    const id = idOf(name)
+    await this.#bind('router', id, [])
+    await this.#edit(async (tx) => {
+      await tx.query('delete from ports where router_id = $1', [id])
+      const gone = await tx.query('delete from routers where id = $1 returning id', [id])
+      if (gone.length > 0) await record(tx, 'router', id, {}, null)
+    })
+  }
+
+  /** The network's DHCP is served on these hosts, whether they have ports of it or not. */
+  serve(network: string, hosts: readonly string[]): Promise<void> {
+    return this.#bind('dhcp', idOf(network), hosts)
+  }
+
+  /** Makes these the hosts that a router or a network's DHCP is bound to. */
+  async #bind(kind: 'router' | 'dhcp', id: string, hosts: readonly string[]): Promise<void> {
+    const [table, column, agentType] =
+      kind === 'router' ? ['router_bindings', 'router_id', 'L3 agent'] : ['dhcp_bindings', 'network_id', 'DHCP agent']
+    const image = (host: string): Image => ({ [column as string]: id, host })
+    await this.#edit(async (tx) => {
+      const gone = await tx.query<{ id: string; host: string }>(
+        `delete from ${table} where ${column} = $1 and host <> all($2::text[]) returning id, host`,
+        [id, hosts],
+      )
+      for (const one of gone) await record(tx, `${kind}_binding`, one.id, image(one.host), null)
+      for (const host of hosts) {
+        const [agent] = await tx.query<{ id: string }>(
+          `insert into agents (id, host, agent_type, binary_name, topic, created_at, started_at, heartbeat_timestamp, revision_number)
+           values ($1, $2, $3, 'x', 'x', now(), now(), now(), 1)
+           on conflict (host, agent_type) do update set topic = 'x' returning id`,
+          [newId(), host, agentType],
+        )
+        const slot = kind === 'router' ? ', slot' : ''
+        const made = await tx.query<{ id: string }>(
+          `insert into ${table} (id, ${column}, agent_id, host, revision_number, created_at, updated_at${slot})
+           select $1, $2, $3, $4, 1, now(), now()${slot && `, (select coalesce(max(slot), 0) + 1 from ${table} where ${column} = $2)`}
+           on conflict do nothing returning id`,
+          [newId(), id, agent?.id, host],
+        )
+        for (const one of made) await record(tx, `${kind}_binding`, one.id, null, image(host))
+      }
+    })
+  }
+
   /** As core does it: a change row only for what others depend on. */
   agentReported({ host, configurations, started_at }: AgentReport): Promise<void> {
     return this.#edit(async (tx) => {
@@ -268,7 +352,7 @@ export interface Rig extends AsyncDisposable {
 const LOOSEN = `
   do $$ declare c record; begin
     for c in select table_name, column_name from information_schema.columns
-      where table_name in ('networks', 'network_segments', 'subnets', 'ports', 'security_groups', 'security_group_rules')
+      where table_name in ('networks', 'network_segments', 'subnets', 'ports', 'security_groups', 'security_group_rules', 'routers')
         and table_schema = 'public' and is_nullable = 'NO' and column_default is null and column_name not in ('id', 'network_id', 'segment_index')
     loop execute format('alter table %I alter column %I drop not null', c.table_name, c.column_name); end loop;
   end $$`
@@ -308,6 +392,8 @@ export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
       effects: {
         agentReported: (report) => edits.agentReported(report),
         portsRealized: (host, ids, up) => edits.portsRealized(host, ids, up),
+        networksRealized: async () => {},
+        routersRealized: async () => {},
       },
       listen: { socket: join(folder, server) },
       server,

@@ -4,7 +4,7 @@
  */
 import { after, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { createRig, idOf, type PortSpec, type Rig } from './feed-rig.ts'
+import { createRig, idOf, type PortSpec, type Rig, type RouterSpec } from './feed-rig.ts'
 
 interface State {
   readonly name: string
@@ -13,6 +13,9 @@ interface State {
   readonly rules: Readonly<Record<string, readonly [string, string | null]>>
   readonly mtu: Readonly<Record<string, number>>
   readonly dhcp: Readonly<Record<string, boolean>>
+  readonly routers: Readonly<Record<string, RouterSpec>>
+  /** Hosts that serve a network's DHCP without having to have ports of it. */
+  readonly served: Readonly<Record<string, readonly string[]>>
 }
 
 const port = (network: string, host: string, address: number, groups: string[] = ['web'], more = {}): PortSpec => ({
@@ -24,7 +27,7 @@ const port = (network: string, host: string, address: number, groups: string[] =
 })
 /** Ports live on it, and no agent runs there. */
 const ABSENT = 'h4'
-const NONE = { ports: {}, rules: {}, mtu: {}, dhcp: {} }
+const NONE = { ports: {}, rules: {}, mtu: {}, dhcp: {}, routers: {}, served: {} }
 
 const STATES: readonly State[] = [
   { name: 'nothing', ...NONE },
@@ -89,6 +92,41 @@ const STATES: readonly State[] = [
     },
   },
   {
+    name: 'a router between networks, placed on a host that has neither',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14) },
+    dhcp: { red: true, blue: true },
+    routers: { r: { inside: ['red', 'blue'], gateway: null, hosts: ['h3'] } },
+  },
+  {
+    name: 'the router got a gateway and another host',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14) },
+    dhcp: { red: true, blue: true },
+    routers: { r: { inside: ['blue'], gateway: 'red', hosts: ['h2', ABSENT] } },
+  },
+  {
+    name: 'the router is nowhere, and nothing else',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14) },
+    dhcp: { red: true, blue: true },
+    routers: { r: { inside: ['blue'], gateway: 'red', hosts: [] } },
+  },
+  {
+    name: 'networks served where they have no port',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12) },
+    served: { red: ['h3', ABSENT], blue: ['h1', 'h3'] },
+    routers: { r: { inside: ['blue'], gateway: null, hosts: [] } },
+  },
+  {
+    name: 'served elsewhere, and nothing else',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12) },
+    served: { red: ['h1'], blue: ['h2'] },
+    routers: { r: { inside: ['blue'], gateway: null, hosts: [] } },
+  },
+  {
     name: 'readdressed',
     ...NONE,
     ports: { a: port('red', 'h3', 21), b: port('red', 'h2', 22, ['db']), c: port('blue', 'h1', 23) },
@@ -113,6 +151,12 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
     if (from.dhcp[network] && !to.dhcp[network]) await edits.dropSubnet(`subnet of ${network}`, network)
     if (!from.dhcp[network] && to.dhcp[network]) await edits.subnet(`subnet of ${network}`, network)
   }
+  for (const network of ['red', 'blue'])
+    if (!isDeepStrictEqual(from.served[network], to.served[network]))
+      await edits.serve(network, to.served[network] ?? [])
+  for (const name of Object.keys(from.routers)) if (!to.routers[name]) await edits.dropRouter(name)
+  for (const [name, router] of Object.entries(to.routers))
+    if (!isDeepStrictEqual(from.routers[name], router)) await edits.router(name, router)
   for (const [name, spec] of Object.entries(to.ports)) {
     const last = from.ports[name]
     if (isDeepStrictEqual(last, spec)) continue

@@ -33,7 +33,19 @@ async function cloud(heartbeatMs?: number): Promise<Rig> {
 }
 
 interface Step {
-  readonly what: 'port' | 'drop' | 'move' | 'rule' | 'drop rule' | 'mtu' | 'away' | 'server' | 'restart'
+  readonly what:
+    | 'port'
+    | 'drop'
+    | 'move'
+    | 'rule'
+    | 'drop rule'
+    | 'mtu'
+    | 'router'
+    | 'drop router'
+    | 'serve'
+    | 'away'
+    | 'server'
+    | 'restart'
   readonly who: number
   readonly where: number
 }
@@ -49,6 +61,10 @@ const steps = fc.array(
       'rule',
       'drop rule',
       'mtu',
+      'router',
+      'router',
+      'drop router',
+      'serve',
       'away',
       'server',
       'restart',
@@ -116,6 +132,16 @@ class History {
         return edits.dropRule(`${group} ${where}`, group)
       case 'mtu':
         return edits.network(pick(['red', 'blue'], who), 1400 + where)
+      case 'router':
+        return edits.router(`r${who % 2}`, {
+          inside: ['red', 'blue'].slice(0, where % 3),
+          gateway: who > 3 ? pick(['red', 'blue'], where) : null,
+          hosts: HOSTS.slice(0, who % 3),
+        })
+      case 'drop router':
+        return edits.dropRouter(`r${who % 2}`)
+      case 'serve':
+        return edits.serve(pick(['red', 'blue'], who), HOSTS.slice(where))
       case 'away':
         await this.#hosts.get(pick(HOSTS, who))?.[Symbol.asyncDispose]()
         return this.#arrive(pick(HOSTS, who))

@@ -48,6 +48,7 @@ test('incremental equals recompute, after every batch of edits to the world and 
         chassis: new Map(),
         security_group: new Map(),
         group_member: new Map(),
+        router: new Map(),
       })
       const numbers = openNumbers(null)
       const relations = createRelations('h1')

@@ -147,6 +147,7 @@ function scene() {
     chassis: new Map(),
     security_group: new Map(),
     group_member: new Map(),
+    router: new Map(),
   })
   const put = (key: WireKey, object: WireObject | null): WireKey => {
     edit(world, { key, object })

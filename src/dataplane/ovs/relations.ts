@@ -71,6 +71,7 @@ export function createRelations(self: string): Relations {
     security_group: updateGroup,
     network: updateNetwork,
     chassis: () => [],
+    router: () => [],
     group_member: () => [],
   }
   return {

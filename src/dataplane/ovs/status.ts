@@ -1,4 +1,4 @@
-/** What a host can say of a port, network or security group: realized, waiting (for what), or failing (why). Pure. */
+/** What a host can say of an object: realized, waiting (for what), failing (why), or not supported here. Pure. */
 import { splitKey, type WireKey } from '#wire/objects.ts'
 import type { Realization, RealizationState } from '#wire/realization.ts'
 import { carrierOf } from './compile/network.ts'
@@ -24,9 +24,16 @@ interface Status {
 /** Null for objects that are not reported (neighbours, members, chassis) or are gone. */
 export function realizationOf(key: WireKey, view: View, findings: Findings, at: Date): Realization | null {
   const { type, id } = splitKey(key)
-  if (type !== 'port' && type !== 'network' && type !== 'security_group') return null
-  const status = { port: portStatus, network: networkStatus, security_group: groupStatus }[type](id, view, findings)
+  if (type === 'neighbor' || type === 'chassis' || type === 'group_member') return null
+  const status = statusOf[type](id, view, findings)
   return status && { kind: type, id, ...status, repaired: false, at: at.toISOString() }
+}
+
+/** No host routes yet with this data plane: what it knows of routers it only says so. */
+function routerStatus(id: string, view: View): Status | null {
+  const router = view.object('router', id)
+  if (!router) return null
+  return { generation: router.generation, state: 'unsupported', message: 'this data plane does not route' }
 }
 
 /** The same, for something that had to be put right and is. */
@@ -55,6 +62,8 @@ function networkStatus(id: string, view: View, findings: Findings): Status | nul
   const problem = firstProblem(`network/${id}`, view, findings) ?? findings.dhcpProblem(id)
   return { generation: network.generation, state: problem === null ? 'done' : 'error', message: problem }
 }
+
+const statusOf = { port: portStatus, network: networkStatus, security_group: groupStatus, router: routerStatus }
 
 function firstProblem(key: `network/${string}`, view: View, findings: Findings): string | null {
   const network = view.object('network', splitKey(key).id)

@@ -6,7 +6,7 @@ import type { WireKey } from '#wire/objects.ts'
 
 /** What stands on the host for one object. */
 export interface Standing {
-  readonly kind: 'port' | 'network' | 'security_group'
+  readonly kind: 'port' | 'network' | 'security_group' | 'router'
   readonly id: string
   /** Hash of all that went into it; another content needs another installation. */
   readonly content: string

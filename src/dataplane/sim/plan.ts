@@ -2,7 +2,8 @@
  * What should stand on a simulated host, as a function of the world: the same rules a real data plane follows.
  *
  * A network stands where it has a port. A security group stands where a port is in it. A port stands open when it is
- * plugged and its network and all its security groups are known; until then it is closed, that is pending.
+ * plugged and its network and all its security groups are known; until then it is closed, that is pending. A router
+ * stands wherever it is told of.
  */
 import { fingerprint } from '#kernel/fingerprint.ts'
 import { keyOf, type NetworkObject, type PortObject, splitKey, type WireKey, type World } from '#wire/objects.ts'
@@ -16,10 +17,11 @@ export type Wish =
 
 const GONE: Wish = { wish: 'gone' }
 
-/** Pure. `key` must name a port, a network or a security group. */
+/** Pure. Other objects than ports, networks, security groups and routers are never wanted by themselves. */
 export function wishFor(world: World, plugged: (portId: string) => boolean, key: WireKey): Wish {
   const { type, id } = splitKey(key)
   if (type === 'port') return portWish(world, plugged, id)
+  if (type === 'router') return routerWish(world, id)
   const object = type === 'network' ? world.network.get(id) : world.security_group.get(id)
   if (!object || (type !== 'network' && type !== 'security_group')) return GONE
   return { wish: 'stand', standing: { kind: type, id, content: fingerprint(object) }, generation: object.generation }
@@ -40,6 +42,14 @@ function portWish(world: World, plugged: (portId: string) => boolean, id: string
   }
 }
 
+/** The revision alone changes nothing on a host. */
+function routerWish(world: World, id: string): Wish {
+  const router = world.router.get(id)
+  if (!router) return GONE
+  const { generation, ...content } = router
+  return { wish: 'stand', standing: { kind: 'router', id, content: fingerprint(content) }, generation }
+}
+
 function missingFor(
   world: World,
   plugged: (portId: string) => boolean,
@@ -56,7 +66,7 @@ function missingFor(
 /** The objects whose standing may change with `key`: itself, and ports that refer to it. */
 export function touchedBy(world: World, key: WireKey): readonly WireKey[] {
   const { type, id } = splitKey(key)
-  if (type === 'port') return [key]
+  if (type === 'port' || type === 'router') return [key]
   if (type !== 'network' && type !== 'security_group') return []
   const refers = (port: PortObject): boolean =>
     type === 'network' ? port.network_id === id : port.security_groups.includes(id)

@@ -18,6 +18,7 @@ const compilers: { readonly [T in WireType]: (id: string, view: View) => Rule[] 
   network: compileNetwork,
   neighbor: compileNeighbor,
   chassis: () => [],
+  router: () => [],
   security_group: compileSecurityGroup,
   group_member: compileMember,
 }
