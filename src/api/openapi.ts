@@ -17,7 +17,9 @@ const OTHER_TAGS = [
 ]
 
 export function openApiDocument(model: Model): OpenApiDocument {
-  const resources = [...model.resources.values()].filter(({ operations }) => operations.length > 0)
+  const resources = [...model.resources.values()].filter(
+    ({ operations, actions }) => operations.length > 0 || actions.length > 0,
+  )
   const limited = resources.flatMap(({ quota }) => quota ?? [])
   return {
     openapi: '3.1.1',

@@ -8,13 +8,12 @@ import { identity } from '#resources/standard.ts'
 import { tagOperations } from '../tags.ts'
 import { qosPolicy } from './policy.ts'
 
-const { table, singular, plural, policyName, notFound } = qosPolicy
+const { table, policyName, notFound } = qosPolicy
 const tag = { schema: { type: 'string' }, parse: parseText(255) }
 
 export const qosPolicyTags = defineResource({
   name: 'qos_policy_tags',
-  singular,
-  plural,
+  plural: 'qos_policy_tags',
   policyName,
   path: 'policies',
   table,
