@@ -6,7 +6,7 @@ import { floatingIp } from './floating-ip.ts'
 import { floatingIpPool } from './pools.ts'
 import { routerPorts } from './ports.ts'
 import { router } from './router.ts'
-import { gatewaySubnets } from './subnets.ts'
+import { routerSubnets } from './subnets.ts'
 
 const named = (
   alias: string,
@@ -24,7 +24,7 @@ export const l3: readonly Extension[] = Object.freeze([
     '2012-07-20T10:00:00-00:00',
     {
       requires: ['external-net'],
-      on: { port: routerPorts, subnet: gatewaySubnets },
+      on: { port: routerPorts, subnet: routerSubnets },
       resources: [router, floatingIp, routerAddress],
     },
   ),
