@@ -78,11 +78,11 @@ export function defaultPools(block: Prefix, gateway: string | null): { start: st
     }))
 }
 
-export function checkSubnet({ op, before, after }: Write<Addresses>, limits: Limits): ApiError[] {
+export function checkSubnet({ op, before, after, given, internal }: Write<Addresses>, limits: Limits): ApiError[] {
   const wanted = after as Addresses
   return [
     ...(op === 'create' ? checkOrigin(wanted) : checkSwitchedOff(before as Addresses, wanted)),
-    ...checkLists(wanted, limits),
+    ...(internal ? [] : checkLists(wanted, given, limits)),
     ...checkBlock(wanted, before),
   ]
 }
@@ -186,13 +186,14 @@ function checkModes(wanted: Addresses, block: Prefix): ApiError[] {
   return issues
 }
 
-function checkLists(wanted: Addresses, limits: Limits): ApiError[] {
+/** Of what the client gives: routes between segments, which the system adds, are as many as there are segments. */
+function checkLists(wanted: Addresses, given: ReadonlySet<string>, limits: Limits): ApiError[] {
   const issues: ApiError[] = []
   const { dns_nameservers = [], host_routes = [] } = wanted
   const subnet_id = wanted.id
-  if (dns_nameservers.length > limits.maxDnsNameservers)
+  if (given.has('dns_nameservers') && dns_nameservers.length > limits.maxDnsNameservers)
     issues.push(new ApiError('DNSNameServersExhausted', { subnet_id, quota: limits.maxDnsNameservers }))
-  if (host_routes.length > limits.maxHostRoutes)
+  if (given.has('host_routes') && host_routes.length > limits.maxHostRoutes)
     issues.push(new ApiError('HostRoutesExhausted', { subnet_id, quota: limits.maxHostRoutes }))
   return issues
 }

@@ -151,11 +151,6 @@ function overlapping(block: string, networkId: string, facts: Readonly<Draft> = 
 
 async function updateSubnet(context: Context, { before, after, given }: Write<Subnet>): Promise<undefined> {
   const [old, wanted] = [before as Subnet, after as Subnet]
-  if (given.has('gateway_ip') && wanted.gateway_ip && old.gateway_ip && wanted.gateway_ip !== old.gateway_ip) {
-    const holders = await context.find('port', { 'fixed_ips:subnet_id': old.id })
-    const used = holders.find((one) => holds(one, old.id, old.gateway_ip as string) && isRouterPort(one))
-    if (used) throw new ApiError('GatewayIpInUse', { ip_address: old.gateway_ip, port_id: used['id'] })
-  }
   if (given.has('allocation_pools')) await context.ipam.setPools(old.id, wanted.allocation_pools)
   if (old.enable_dhcp !== wanted.enable_dhcp) {
     await lockNetwork(context, old)
@@ -163,13 +158,6 @@ async function updateSubnet(context: Context, { before, after, given }: Write<Su
   }
   return undefined
 }
-
-const isRouterPort = (one: Readonly<Draft>): boolean => String(one['device_owner']).startsWith('network:router')
-
-const holds = (one: Readonly<Draft>, subnetId: string, ip: string): boolean =>
-  (one['fixed_ips'] as readonly { subnet_id: string; ip_address: string }[]).some(
-    (fixed) => fixed.subnet_id === subnetId && fixed.ip_address === ip,
-  )
 
 /** The DHCP port is shared by the network's subnets: one of them at a time changes it. */
 const lockNetwork = (context: Context, { network_id }: Subnet): Promise<unknown> =>
