@@ -1,7 +1,7 @@
 /** The comparison with the peer and with what passed before. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { aheadOfPeer, behindPeer, byReason, leftOut, regressions, tableOf } from './report.ts'
+import { aheadOfPeer, behindPeer, byReason, leftOut, regressions, serverErrors, tableOf } from './report.ts'
 import type { Row } from './results.ts'
 
 const row = (status: Row['status'], reason = ''): Row => ({ status, seconds: 0, reason })
@@ -50,4 +50,12 @@ test('reasons are told once, whatever ids they name', () => {
     { reason: 'fail: not run', tests: [TWO] },
     { reason: 'fail: port <id> is gone', tests: [THREE] },
   ])
+})
+
+test('errors of the server are told once each, and only errors', () => {
+  const line = (level: string, id: string): string =>
+    JSON.stringify({ level, msg: 'failed', err: { message: `no ${id}` } })
+  const [a, b] = ['5f0c9a43-7be6-4df8-a4c7-7e2b4f6f6f6f', '6f0c9a43-7be6-4df8-a4c7-7e2b4f6f6f6f']
+  const log = [line('error', a), line('warn', a), 'a word', line('error', b), ''].join('\n')
+  assert.deepEqual(serverErrors(log), ['the server logged 2 × failed: no <id>'])
 })

@@ -88,6 +88,23 @@ const section = (title: string, tests: readonly string[], rows: Rows, most: numb
   return ['', `${title}: ${tests.length}`, ...reasons]
 }
 
+/** What the server logged as an error, each kind once; `log` is its log, JSON lines. */
+export const serverErrors = (log: string): string[] => {
+  const messages = log
+    .split('\n')
+    .filter((line) => /^\{"level":"(error|fatal)"/.test(line))
+    .map((line) => {
+      const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } }
+      return [msg, err?.message]
+        .filter((text) => text)
+        .join(': ')
+        .replaceAll(ID, '<id>')
+    })
+  return [...Map.groupBy(messages, (message) => message)].map(
+    ([message, all]) => `the server logged ${all.length} × ${message}`,
+  )
+}
+
 /** The whole report; at most `most` tests are named for one reason. */
 export const reportOf = (comparison: Comparison, most: number): string[] => {
   const { ours, peer } = comparison

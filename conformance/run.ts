@@ -12,12 +12,14 @@ import { killNowAndThen } from './kill.ts'
 import { type Options, parseOptions } from './options.ts'
 import { choosePorts } from './ports.ts'
 import { createProgress } from './progress.ts'
-import { type Comparison, regressions, reportOf } from './report.ts'
+import { type Comparison, regressions, reportOf, serverErrors } from './report.ts'
 import { formatRows, parseRows, type Row, type Rows } from './results.ts'
 import { chooseTests, readIds, recordPassed } from './selection.ts'
 import { listTests, prepareTempest, runTests } from './tempest.ts'
 
 const HERE = import.meta.dirname
+/** Of an earlier run on the same folder. */
+const LOGS = ['server.log', 'agent.log', 'keystone.log', 'keystone.log.out']
 const PASSED = join(HERE, 'passed.tsv')
 
 const say = (line = ''): void => {
@@ -98,7 +100,8 @@ const judge = async (
 ): Promise<boolean> => {
   const wrong = await inconsistencies(server)
   const database = wrong.length === 0 ? ['the database is consistent'] : ['the database is INCONSISTENT', ...wrong]
-  const report = (most: number): string => [...reportOf(comparison, most), '', ...database].join('\n')
+  const errors = serverErrors(readFileSync(join(folder, 'server.log'), 'utf8'))
+  const report = (most: number): string => [...reportOf(comparison, most), '', ...errors, ...database].join('\n')
   writeFileSync(join(folder, 'report.txt'), `${report(Number.POSITIVE_INFINITY)}\n`)
   say(`\n${report(5)}`)
   if (record) recordPassed(PASSED, comparison.ours)
@@ -109,6 +112,7 @@ const judge = async (
 const runIn = async (folder: string, options: Options): Promise<number> => {
   await using stack = new AsyncDisposableStack()
   endOnSignals(stack)
+  for (const name of LOGS) rmSync(join(folder, name), { force: true })
   const results = join(folder, 'results.tsv')
   const earlier = existsSync(results) ? parseRows(readFileSync(results, 'utf8')) : new Map<string, Row>()
   const cloud = await startCloud(stack, options, folder)
