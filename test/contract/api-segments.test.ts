@@ -17,6 +17,8 @@ before(async () => {
       ],
       quotaNetwork: -1,
       quotaSubnet: -1,
+      // What a client may give: routes between segments do not count.
+      maxSubnetHostRoutes: 1,
     },
   })
   admin = server.admin
@@ -269,6 +271,9 @@ describe('subnets on segments', () => {
     const { subnet: c } = answered(await subnet(id, '10.6.2.0/24', segments[0] ?? ''), 201)
     assert.deepEqual(await routes(c.id), ['10.6.1.0/24 10.6.2.1'])
     assert.deepEqual(await routes(b.id), ['10.6.0.0/24 10.6.1.1', '10.6.2.0/24 10.6.1.1'])
+    answered(await put('subnets', b.id, { name: 'b' }), 200)
+    const many = [...own, { destination: '198.51.100.0/24', nexthop: '10.6.0.9' }]
+    refused(await put('subnets', a.id, { host_routes: many }), 'HostRoutesExhausted')
     answered(
       await put('subnets', b.id, {
         gateway_ip: '10.6.1.254',
