@@ -130,7 +130,8 @@ const fields = (resource: ComposedResource): Json =>
 
 /** The heading a resource's operations stand under, and the plural in their names. */
 export const headingOf = (resource: ComposedResource): string => words(pluralOf(resource))
-const pluralOf = ({ name, singular, plural }: ComposedResource): string => (name === singular ? plural : `${name}s`)
+const pluralOf = ({ name, singular, plural }: ComposedResource): string =>
+  name === singular || name === plural ? plural : `${name.replace(/y$/, 'ie')}s`
 
 /** `security_group_rules` → `Security group rules`. */
 export const words = (name: string): string => {

@@ -56,7 +56,7 @@ function actionTable(model: Model, resource: ComposedResource): string[] {
 }
 
 const headingOf = ({ name, singular, plural }: ComposedResource): string =>
-  title(name === singular ? plural : `${name}s`)
+  title(name === singular || name === plural ? plural : `${name.replace(/y$/, 'ie')}s`)
 
 function resourceSection(model: Model, resource: ComposedResource, added: ReadonlyMap<string, string>): string[] {
   const { singular, plural, docs, operations, quota, notFound } = resource
@@ -126,7 +126,7 @@ export const apiReference = (model: Model): string =>
     '| `Idempotency-Key` (POST) | carried out once; the same request again gets the same answer |',
     '',
     ...[...model.resources.values()]
-      .filter(({ operations }) => operations.length > 0)
+      .filter(({ operations, actions }) => operations.length > 0 || actions.length > 0)
       .flatMap((one) => resourceSection(model, one, addedTo(model, one.name))),
     '## Extensions',
     '',
