@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { extensions } from '#extensions/index.ts'
 import type { Attribute } from '#model/attribute.ts'
-import { compose } from '#model/compose.ts'
+import { type ComposedResource, compose } from '#model/compose.ts'
 import { coreResources } from '#resources/index.ts'
 import facts from './fixture-attributes.json' with { type: 'json' }
 
@@ -37,18 +37,19 @@ const rows = (heading: string): string[][] => {
   )
 }
 
-const facetsOf = (attribute: Attribute): Facets => {
+const facetsOf = ({ operations }: ComposedResource, name: string, attribute: Attribute): Facets => {
   const { set, visible, filter, sort, policy, required } = attribute
-  const create = set === 'create' || set === 'always'
+  const create = (set === 'create' || set === 'always') && operations.includes('create')
   return {
     create,
-    update: set === 'update' || set === 'always',
+    update: (set === 'update' || set === 'always') && operations.includes('update'),
     visible,
-    filter,
+    // Tags have filters of their own.
+    filter: filter || name === 'tags',
     sort,
     policy,
     ...(create && attribute.default !== undefined && { default: attribute.default }),
-    ...(required && { required }),
+    ...(create && required && { required }),
   }
 }
 
@@ -59,7 +60,7 @@ const differences = (): string[] =>
   Object.entries(neutron).flatMap(([name, attributes]) => {
     const ours = model.resource(name).attributes
     return Object.entries(attributes).flatMap(([attribute, theirs]) => {
-      const mine = ours[attribute] && facetsOf(ours[attribute])
+      const mine = ours[attribute] && facetsOf(model.resource(name), attribute, ours[attribute])
       if (!mine) return []
       const facets = [...new Set([...Object.keys(theirs), ...Object.keys(mine)])].sort()
       return facets.flatMap((facet) =>
