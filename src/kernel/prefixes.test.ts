@@ -55,7 +55,11 @@ test('leaves what is not taken away, in the fewest blocks', () => {
   fc.assert(
     fc.property(sets, sets, (prefixes, taken) => {
       const left = subtract(prefixes, taken)
-      assert.deepEqual(addresses(left), addresses(prefixes).difference(addresses(taken)))
+      const gone = addresses(taken)
+      assert.deepEqual(
+        [...addresses(left)],
+        [...addresses(compact(prefixes))].filter((one) => !gone.has(one)),
+      )
       assert.ok(isMinimal(left))
     }),
   )
@@ -64,8 +68,15 @@ test('leaves what is not taken away, in the fewest blocks', () => {
 test('covers and overlaps as its addresses do', () => {
   fc.assert(
     fc.property(sets, sets, (a, b) => {
-      assert.equal(covers(a, b), addresses(b).isSubsetOf(addresses(a)))
-      assert.equal(overlap(a, b), !addresses(a).isDisjointFrom(addresses(b)))
+      const [held, asked] = [addresses(a), [...addresses(b)]]
+      assert.equal(
+        covers(a, b),
+        asked.every((one) => held.has(one)),
+      )
+      assert.equal(
+        overlap(a, b),
+        asked.some((one) => held.has(one)),
+      )
     }),
   )
 })
