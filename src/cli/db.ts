@@ -14,12 +14,15 @@ import { columns, humanSize } from './output.ts'
 import { restoreBackup } from './restore.ts'
 
 export const dbCommand: Command = {
-  usage: 'db status | backup FILE | restore FILE [--force] | migrate   [--data DIR] [--database URL]',
+  usage:
+    'db status | backup FILE | restore FILE [--force] | migrate | verify [--repair]   [--data DIR] [--database URL]',
   help: `
   status         version, size, migrations and the reach of the change log
   backup FILE    writes everything to FILE while servers work on; FILE must not exist
   restore FILE   fills an empty database from FILE; --force replaces what is there
   migrate        brings the schema up to date while servers work on
+  verify         compares what is kept twice: counters, addresses, free numbers, lists of projects; exit code 1 if
+                 anything differs; --repair puts it right, while writers wait
 
 Users and passwords of the built-in identity are no part of the database: keep DIR/identity.json as well.
 Works on the embedded database of DIR, started for the purpose when it is not running, or on --database URL.`,
@@ -27,11 +30,14 @@ Works on the embedded database of DIR, started for the purpose when it is not ru
   run: async (args, context) => {
     const { settings, positionals, extra } = loadSettings('server', args, context.env, {
       force: 'boolean',
+      repair: 'boolean',
     })
     const [verb = '', file, ...rest] = positionals
     const action = ACTIONS[verb]
     if (!action || rest.length > 0 || (file === undefined) !== action.fileless) {
-      throw new UserError('Say "deuteron db status", "backup FILE", "restore FILE" or "migrate".', { exitCode: 2 })
+      throw new UserError('Say "deuteron db status", "backup FILE", "restore FILE", "migrate" or "verify".', {
+        exitCode: 2,
+      })
     }
     const path = resolve(file ?? '')
     if (verb === 'backup' && existsSync(path)) throw new UserError(`${path} exists: choose another file.`)
@@ -41,6 +47,7 @@ Works on the embedded database of DIR, started for the purpose when it is not ru
       client: database.client,
       path,
       force: extra['force'] === true,
+      repair: extra['repair'] === true,
       context,
     })
   },
@@ -50,6 +57,7 @@ interface Job {
   readonly client: Client
   readonly path: string
   readonly force: boolean
+  readonly repair: boolean
   readonly context: CommandContext
 }
 
@@ -173,9 +181,17 @@ const migrateAll = async ({ client, context: { out } }: Job): Promise<number> =>
   return 0
 }
 
+const verify = async ({ client, repair, context: { out } }: Job): Promise<number> => {
+  if ((await appliedMigrations(client)).size === 0)
+    throw new UserError('The database holds nothing of Deuteron: there is nothing to verify.')
+  const { verifyDatabase } = await import('./db-verify.ts')
+  return verifyDatabase(client, repair, out)
+}
+
 const ACTIONS: Readonly<Record<string, { readonly fileless: boolean; run(job: Job): Promise<number> }>> = {
   status: { fileless: true, run: status },
   backup: { fileless: false, run: backup },
   restore: { fileless: false, run: restore },
   migrate: { fileless: true, run: migrateAll },
+  verify: { fileless: true, run: verify },
 }

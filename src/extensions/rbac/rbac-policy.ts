@@ -4,6 +4,7 @@ import {
   type Context,
   defineResource,
   type Draft,
+  EVERYONE,
   parseText,
   type Row,
   text,
@@ -11,7 +12,7 @@ import {
   whole,
   type Write,
 } from '#model/define.ts'
-import { inUse, listOf, losers, type SharedKind, sharedKinds, type SharingAction } from './shared-kinds.ts'
+import { EXTERNAL, inUse, listOf, losers, type SharedKind, sharedKinds, type SharingAction } from './shared-kinds.ts'
 
 const parseType = (value: unknown): string => {
   const given = parseText(255)(value)
@@ -60,10 +61,12 @@ async function share(context: Context, { before, after }: Write<RbacPolicy>): Pr
   const attribute = kind.lists[action] as string
   const object = await lockOwn(context, kind, policy, after !== null)
   const was = listOf(object, attribute)
-  const added = after && !was.includes(after.target_tenant) ? [after.target_tenant] : []
-  const left = [...was.filter((one) => one !== before?.target_tenant), ...added]
-  if (added[0] !== undefined) await kind.refusal?.(context, object, added[0])
-  const lost = await losers(context, kind, object, action, left)
+  const added = after && !was.includes(after.target_tenant) ? after.target_tenant : undefined
+  if (added !== undefined) await kind.refusal?.(context, object, added)
+  const kept = was.filter((one) => one !== before?.target_tenant)
+  // A new target counts where the peer counts it.
+  const counts = added === EVERYONE || action === EXTERNAL
+  const lost = await losers(context, kind, object, action, added && counts ? [...kept, added] : kept)
   if (lost.length > 0) throw inUse(object, lost)
   context.afterWrite(() => moveList(context, kind, policy, attribute, before?.target_tenant, after?.target_tenant))
 }

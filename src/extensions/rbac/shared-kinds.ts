@@ -22,6 +22,8 @@ export interface SharedKind {
   readonly lists: Readonly<Partial<Record<SharingAction, string>>>
   /** Projects that use the object by way of the action; the owner may be among them. */
   users(context: Context, id: string, action: SharingAction): Promise<ReadonlySet<string>>
+  /** The owner uses it without a policy, whoever else does. */
+  readonly ownersOwn?: boolean
   /** Throws when the object may not be given to this project. */
   refusal?(context: Context, object: Readonly<Draft>, target: string): Promise<void>
 }
@@ -50,6 +52,7 @@ const kinds: readonly SharedKind[] = [
   {
     resource: network as Resource,
     lists: { ...shared, [EXTERNAL]: 'external_with' },
+    ownersOwn: true,
     users: (context, network_id, action) =>
       action === EXTERNAL
         ? gatewayOwners(context, network_id)
@@ -95,8 +98,11 @@ export const listOf = (object: Readonly<Draft> | null, attribute: string): reado
   (object?.[attribute] ?? []) as readonly string[]
 
 /**
- * The projects that would lose what they use when the list becomes `left`. Whoever is named neither before nor after
- * uses the object in a right of its own (an administrator, say), and loses nothing.
+ * The projects that would lose what they use when only `left` stays of the list. Whoever the list does not reach uses
+ * the object in a right of its own (an administrator, say), and loses nothing. What is nobody's is the service's.
+ *
+ * As in the peer, a policy for everybody goes only when all users have policies of their own, the owner too; networks
+ * alone are their owner's without one.
  */
 export async function losers(
   context: Context,
@@ -107,12 +113,11 @@ export async function losers(
 ): Promise<readonly string[]> {
   const before = listOf(object, kind.lists[action] ?? '')
   if (left.includes(EVERYONE) || before.every((one) => left.includes(one))) return []
+  const everybody = before.includes(EVERYONE)
   const users = await kind.users(context, String(object['id']), action)
-  // What its own project uses of an object is never lost, unless it is the way outside; what is nobody's is the service's.
-  const own = action === SHARED ? [object['project_id']] : []
+  const own = action === SHARED && (kind.ownersOwn || !everybody) ? [object['project_id']] : []
   const safe = new Set([...left, ...own, ''])
-  const reached = (project: string): boolean => before.includes(EVERYONE) || before.includes(project)
-  return [...users].filter((project) => reached(project) && !safe.has(project))
+  return [...users].filter((project) => (everybody || before.includes(project)) && !safe.has(project))
 }
 
 export const inUse = (object: Readonly<Draft>, projects: readonly string[]): ApiError =>
