@@ -279,7 +279,7 @@ async function lockVisible(
   const { parent } = resource
   const inPlace = before && (!parent || before[parent.attribute] === place.parentId)
   if (inPlace && sees(unit, resource, unit.caller, before)) return before
-  throw notFound(resource, place.id)
+  throw notFound(resource, place.id, place.parentId)
 }
 
 /** The id behind the key in a path. */

@@ -24,8 +24,12 @@ export interface Place {
   readonly parentId?: string | undefined
 }
 
-export const notFound = (resource: ComposedResource, id: string): ApiError =>
-  new ApiError(resource.notFound.type, { [resource.notFound.param]: id })
+/** `parentId`: where the path looked for it; in the error under the name of the attribute that holds it. */
+export const notFound = (
+  { notFound: { type, param }, parent }: ComposedResource,
+  id: string,
+  parentId?: string,
+): ApiError => new ApiError(type, { [param]: id, ...(parent && { [parent.attribute]: parentId }) })
 
 /** The filters that a path stands for; null when nothing can be there. */
 export function placeFilters(
@@ -66,11 +70,11 @@ export async function showObject(
 ): Promise<string> {
   await requireParent(core, resource, place.parentId, caller)
   const filters = placeFilters(resource, place)
-  if (!filters) throw notFound(resource, place.id)
+  if (!filters) throw notFound(resource, place.id, place.parentId)
   if (asOf !== undefined && resource.key === 'id') return showAsOf(core, resource, place.id, caller, fields, asOf)
   const query: ListQuery = { visible: visibleTo(core, resource, caller), filters, sort: [] }
   const [json] = await jsonOf(core, resource, caller, fields, query)
-  if (json === undefined) throw notFound(resource, place.id)
+  if (json === undefined) throw notFound(resource, place.id, place.parentId)
   return json
 }
 

@@ -116,7 +116,10 @@ describe('rules', () => {
   test('are found in their own policy alone', async () => {
     const [one, other] = [await policyOf(), await policyOf()]
     const rule = await added(one['id'], 'minimum_bandwidth', { min_kbps: 10 })
-    refused(await server.admin.get(`qos/policies/${other['id']}/minimum_bandwidth_rules/${rule.id}`), 'QosRuleNotFound')
+    const at = `qos/policies/${other['id']}/minimum_bandwidth_rules/${rule.id}`
+    const message = `QoS rule ${rule.id} for policy ${other['id']} could not be found.`
+    refused(await server.admin.get(at), 'QosRuleNotFound', message)
+    refused(await server.admin.delete(at), 'QosRuleNotFound', message)
     refused(
       await addRule('00000000-0000-4000-8000-000000000000', 'dscp_marking', { dscp_mark: 8 }),
       'QosPolicyNotFound',

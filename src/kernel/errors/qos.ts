@@ -9,7 +9,7 @@ export const qosErrors = define({
   },
   QosRuleNotFound: {
     status: 404,
-    message: 'QoS rule %(rule_id)s for policy %(policy_id)s could not be found.',
+    message: 'QoS rule %(rule_id)s for policy %(qos_policy_id)s could not be found.',
     when: 'The policy has no such rule of this kind.',
   },
   QoSPolicyDefaultAlreadyExists: {
