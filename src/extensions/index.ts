@@ -21,8 +21,13 @@ import { rbac } from './rbac/index.ts'
 import { segments } from './segments/index.ts'
 import { securityGroups } from './security-groups.ts'
 import { availabilityZones } from './availability-zones/index.ts'
+import { bgp } from './bgp/index.ts'
 import { schedulers } from './schedulers/index.ts'
 import { trunkPorts } from './trunk/index.ts'
+import { portForwardings } from './port-forwarding/index.ts'
+import { conntrackHelpers } from './conntrack-helper/index.ts'
+import { ndpProxies } from './ndp-proxy/index.ts'
+import { localIps } from './local-ip/index.ts'
 import { tags } from './tags.ts'
 
 export const extensions: readonly Extension[] = Object.freeze([
@@ -32,8 +37,13 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...rbac,
   ...securityGroups,
   ...l3,
+  ...portForwardings,
+  ...conntrackHelpers,
+  ...ndpProxies,
+  localIps,
   ...schedulers,
   ...availabilityZones,
+  ...bgp,
   ...subnetPools,
   addressScopes,
   dataPlaneStatus,

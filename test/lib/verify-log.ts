@@ -84,6 +84,7 @@ export const PASSING: Readonly<Record<string, readonly string[]>> = {
     'resource_request',
   ],
   floatingip: ['port_details', 'qos_network_policy_id'],
+  local_ip_port_association: ['host'],
   ...Object.fromEntries(
     ['bandwidth_limit', 'packet_rate_limit', 'dscp_marking', 'minimum_bandwidth', 'minimum_packet_rate'].map((type) => [
       `qos_${type}_rule`,
