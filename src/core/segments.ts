@@ -71,7 +71,8 @@ async function reserveTenant(
   }
   for (const type of tenantTypes) {
     if (type === 'local') return { network_type: 'local', physical_network: null, segmentation_id: null }
-    const segment = await draw(tx, type, drivers.get(type)?.tenantPools ?? [], projectId)
+    const driver = drivers.get(type)
+    const segment = driver && (await drawAnywhere(tx, driver, projectId))
     if (segment) return segment
   }
   throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: tenantTypes })
@@ -93,10 +94,27 @@ async function reserveProvider(
   const whole = { network_type: type, physical_network, segmentation_id }
   if (type === 'local') return whole
   if (tenantPools === null || segmentation_id !== null) return reserveExactly(tx, driver, whole)
-  const pools = physical_network === null ? tenantPools : [{ physical_network }]
-  const drawn = await draw(tx, type, pools, projectId)
+  const drawn =
+    physical_network === null
+      ? await drawAnywhere(tx, driver, projectId)
+      : await draw(tx, type, [{ physical_network }], projectId)
   if (drawn) return drawn
   throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: [type] })
+}
+
+/** On the physical networks of the configuration, then on those that only ranges name. */
+async function drawAnywhere(tx: Transaction, driver: TypeDriver, projectId: string): Promise<Facts | null> {
+  const configured = driver.tenantPools ?? []
+  const drawn = await draw(tx, driver.type, configured, projectId)
+  if (drawn || driver.type !== 'vlan') return drawn
+  const names = new Set(configured.map((one) => one.physical_network))
+  const others = (await rangedPhysicalNetworks(tx)).filter((name) => !names.has(name))
+  return draw(
+    tx,
+    driver.type,
+    others.map((physical_network) => ({ physical_network })),
+    projectId,
+  )
 }
 
 /** Any id of the type: of the project's own ranges first, then of those all share. */

@@ -140,7 +140,14 @@ describe('ranges of projects', () => {
     const range = await make({ network_type: 'vlan', physical_network: 'rack7', minimum: 20, maximum: 21 })
     const network = await admin.make('network', vlan)
     assert.ok([20, 21].includes(vni(network)))
-    await gone([network])
+    // Networks that do not say where come there once the configured ones are full.
+    const anywhere = await Promise.all(
+      Array.from({ length: 12 }, () => admin.make('network', { 'provider:network_type': 'vlan' })),
+    )
+    const there = anywhere.map((one) => one['provider:physical_network']).filter((one) => one === 'rack7')
+    assert.equal(there.length, 1)
+    refused(await admin.post('networks', { network: { 'provider:network_type': 'vlan' } }), 'NoNetworkAvailable')
+    await gone([network, ...anywhere])
     await remove(range['id'])
   })
 
