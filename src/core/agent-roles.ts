@@ -22,6 +22,7 @@ const SERVICES = [
   { service: 'dhcp', agent_type: 'DHCP agent', topic: 'dhcp_agent', zoned: true },
   { service: 'l3', agent_type: 'L3 agent', topic: 'l3_agent', zoned: true },
   { service: 'metadata', agent_type: 'Metadata agent', topic: 'N/A', zoned: false },
+  { service: 'bgp', agent_type: 'BGP dynamic routing agent', topic: 'bgp_dragent', zoned: false },
 ] as const
 
 type Dictionary = Readonly<Record<string, unknown>>

@@ -156,11 +156,19 @@ const unlogged = (resource: ComposedResource): string => {
 function writeStatement(resource: ComposedResource, op: Op): string {
   const { table, name } = resource
   const columns = storedColumns(resource).map(([, column]) => quoteName(column))
+  // No image has a secret: a write that does not name it leaves it as it is. The objects of one write name the same.
+  const secrets = Object.values(resource.attributes).flatMap((one) => (one.secret && one.column ? [one.column] : []))
+  const changed = (column: string): string => {
+    const given = `r.${quoteName(column)}`
+    return `${quoteName(column)} = ${secrets.includes(column) ? `case when $1::jsonb -> 0 ? '${column}' then ${given} else u.${quoteName(column)} end` : given}`
+  }
   const project = 'project_id' in resource.attributes ? "coalesce(t.project_id, '')" : `''`
   const rows = `jsonb_populate_recordset(null::${table}, $1::jsonb)`
   const dml = {
     create: `insert into ${table} (${columns.join(', ')}) select ${columns.join(', ')} from ${rows} r returning *`,
-    update: `update ${table} u set ${columns.map((column) => `${column} = r.${column}`).join(', ')} from ${rows} r where u.id = r.id returning u.*`,
+    update: `update ${table} u set ${storedColumns(resource)
+      .map(([, column]) => changed(column))
+      .join(', ')} from ${rows} r where u.id = r.id returning u.*`,
     delete: `delete from ${table} u using ${rows} r where u.id = r.id returning u.*`,
   }[op]
   const before = op === 'create' ? 'null::jsonb' : '$2::jsonb -> t.id::text'
