@@ -3,7 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { eui64, formatIp, type Ip, parseIp } from '#kernel/ip.ts'
 import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
-import { giveBack, holdPools, lockPool, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
+import { giveBack, holdPools, lockPool, type NumberRange, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 import { changeOf, factsOf, type Ground, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
@@ -78,7 +78,13 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
     return [...keep, ...(await take(owner, wishes))]
   }
 
-  return { allocate, release, change, setPools: (subnetId, pools) => setPools(tx, subnetId, pools) }
+  return {
+    allocate,
+    release,
+    change,
+    setPools: (subnetId, pools) => setPools(tx, subnetId, pools),
+    newPools: (subnetId, pools) => setRanges(tx, poolOf(subnetId), rangesOf(pools), []),
+  }
 }
 
 function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {
@@ -125,17 +131,18 @@ async function claimReturned(tx: Transaction, taken: readonly Taken[]): Promise<
   }
 }
 
+interface Pool {
+  readonly start: string
+  readonly end: string
+}
+
+const rangesOf = (pools: readonly Pool[]): NumberRange[] =>
+  pools.map(({ start, end }) => ({ first: parseIp(start)?.value as bigint, last: parseIp(end)?.value as bigint }))
+
 /** The free ranges become `pools` minus what is held, while nobody takes or gives back. */
-async function setPools(
-  tx: Transaction,
-  subnetId: string,
-  pools: readonly { readonly start: string; readonly end: string }[],
-): Promise<void> {
+async function setPools(tx: Transaction, subnetId: string, pools: readonly Pool[]): Promise<void> {
   const pool = poolOf(subnetId)
-  const ranges = pools.map(({ start, end }) => ({
-    first: parseIp(start)?.value as bigint,
-    last: parseIp(end)?.value as bigint,
-  }))
+  const ranges = rangesOf(pools)
   await lockPool(tx, pool)
   const held = await tx.query<{ ip_address: string }>(
     'select host(ip_address) as ip_address from ip_allocations where subnet_id = $1',

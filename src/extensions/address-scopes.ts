@@ -79,12 +79,20 @@ export const addressScopes = defineExtension({
     },
     subnet: {
       inTx: async (context, { op, after }) => {
-        if (op === 'create' && after) context.afterWrite(() => requireAffinity(context, after))
+        if (op === 'create' && after && (await hasOrigins(context, after)))
+          context.afterWrite(() => requireAffinity(context, after))
         return undefined
       },
     },
   },
 })
+
+/** Is anything from a pool? Of subnets made at once each that is asks for itself. */
+async function hasOrigins(context: Context, { network_id, subnetpool_id }: Readonly<Draft>): Promise<boolean> {
+  if (subnetpool_id) return true
+  const others = await context.find('subnet', { network_id: String(network_id) })
+  return others.some((one) => one['subnetpool_id'])
+}
 
 async function chooseScope(context: Context, { before, after, internal }: Write): Promise<void> {
   const pool = after as Readonly<Draft>

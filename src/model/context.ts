@@ -105,6 +105,8 @@ export interface Context {
     release(portId: string, held: readonly FixedIp[]): Promise<void>
     /** Makes a subnet's addresses allocatable: inclusive ranges, minus those already held. */
     setPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
+    /** The same for a subnet that is being made: nobody has addresses of it yet. */
+    newPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
   }
   /** What is free of subnet pools. The pool's row must be locked for update. */
   readonly prefixes: {

@@ -4,7 +4,9 @@ import { port } from './port.ts'
 
 /** Makes, changes or removes the network's DHCP port so that it has exactly the addresses it needs. */
 export async function ensureDhcpPort(context: Context, networkId: string): Promise<void> {
-  const subnets = await context.find('subnet', { network_id: networkId, enable_dhcp: true })
+  // All of them: allocation asks for the same, and finds it remembered.
+  const all = await context.find('subnet', { network_id: networkId })
+  const subnets = all.filter((one) => one['enable_dhcp'] === true)
   const [existing] = await context.find('port', { network_id: networkId, device_owner: 'network:dhcp' })
   const held = (existing?.['fixed_ips'] ?? []) as readonly { subnet_id: string; ip_address: string }[]
   const wanted = subnets.map(

@@ -127,7 +127,7 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   const mtu = Number(network?.['mtu'])
   if (block.version === 6 && mtu < IPV6_MTU)
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
-  await context.ipam.setPools(wanted.id, allocation_pools)
+  await context.ipam.newPools(wanted.id, allocation_pools)
   context.afterWrite(async () => {
     await ensureDhcpPort(context, wanted.network_id)
     if (isAutomatic(wanted)) await addressPorts(context, wanted.network_id)
