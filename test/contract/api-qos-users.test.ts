@@ -69,6 +69,24 @@ describe('a policy in use', () => {
     await added(id, 'bandwidth_limit', { max_kbps: 2 })
   })
 
+  test('has no rules on interfaces that nobody enforces them on', async () => {
+    const [empty, ruled] = [await policyOf(), await policyOf()]
+    await added(ruled['id'], 'dscp_marking', { dscp_mark: 8 })
+    const network = await make('network', { qos_policy_id: empty['id'] })
+    const values = { network_id: network['id'], 'binding:vnic_type': 'macvtap' }
+    const port = await make('port', values)
+    const message = `Rule dscp_marking is not supported by port ${port['id']}`
+    refused(await addRule(empty['id'], 'dscp_marking', { dscp_mark: 8 }), 'QosRuleNotSupported', message)
+    const moved = { network: { qos_policy_id: ruled['id'] } }
+    refused(await server.admin.put(`networks/${network['id']}`, moved), 'QosRuleNotSupported', message)
+    refused(
+      await server.admin.post('ports', { port: { ...values, qos_policy_id: ruled['id'] } }),
+      'QosRuleNotSupported',
+    )
+    answered(await server.admin.delete(`ports/${port['id']}`), 204)
+    answered(await server.admin.put(`networks/${network['id']}`, moved), 200)
+  })
+
   test('guarantees no bandwidth where no physical network carries it', async () => {
     const { id } = await policyOf()
     const overlay = await make('network', {})

@@ -64,37 +64,37 @@ async function decideRule(context: Context, type: RuleType, write: Write): Promi
   const policyId = String((write.after ?? write.before)?.['qos_policy_id'])
   const policy = (await context.load('qos_policy', policyId, 'update')) as Readonly<Draft>
   if (write.after) refuseConflicts(policy, type, write)
-  if (type === 'minimum_bandwidth' || type === 'minimum_packet_rate') await refuseGuarantee(context, type, write)
+  await refuseByPorts(context, type, policyId, write.after !== null)
   return write.op === 'create' ? { project_id: policy['project_id'] } : undefined
 }
 
-/** A guarantee may only change while no instance counts on it, and only be given where somebody can keep it. */
-async function refuseGuarantee(context: Context, rule_type: RuleType, write: Write): Promise<void> {
-  const [limits] = await context.find('qos_policy_limit', {
-    id: String((write.after ?? write.before)?.['qos_policy_id']),
-  })
-  const port_id = limits?.['unbacked_port_id']
-  if (write.after && rule_type === 'minimum_bandwidth' && port_id)
-    throw new ApiError('QosRuleNotSupported', { rule_type, port_id }, { reason: 'no_physical_network', port_id })
-  if (limits?.['instance_port_id']) {
-    const reason = 'Cannot update QoS policies/rules backed by resources tracked in Placement'
-    throw new ApiError(
-      'NotImplementedError',
-      { reason },
-      { reason: 'guarantee_in_use', port_id: limits['instance_port_id'] },
-    )
-  }
+/** A rule is given only where somebody can keep it, and a guarantee changes only while no instance counts on it. */
+async function refuseByPorts(context: Context, rule_type: RuleType, id: string, stays: boolean): Promise<void> {
+  const [limits] = await context.find('qos_policy_limit', { id })
+  if (!limits) return
+  const { instance_port_id, unbacked_port_id, unfit_port_id } = limits
+  const unbacked = rule_type === 'minimum_bandwidth' ? unbacked_port_id : null
+  if (stays) refusePort(rule_type, unbacked ?? unfit_port_id, unbacked ? 'no_physical_network' : 'no_driver')
+  const guarantee = rule_type === 'minimum_bandwidth' || rule_type === 'minimum_packet_rate'
+  if (!guarantee || !instance_port_id) return
+  const reason = 'Cannot update QoS policies/rules backed by resources tracked in Placement'
+  throw new ApiError('NotImplementedError', { reason }, { reason: 'guarantee_in_use', port_id: instance_port_id })
 }
 
-/** What stands in the way of guarantees: a view with a row for each policy. */
+/** Nobody can keep the rule on that port, if there is one. */
+export function refusePort(rule_type: unknown, port_id: unknown, reason: 'no_driver' | 'no_physical_network'): void {
+  if (port_id) throw new ApiError('QosRuleNotSupported', { rule_type, port_id }, { reason, rule_type, port_id })
+}
+
+/** Ports that stand in the way of rules: a view with a row for each policy. */
 export const qosPolicyLimit = defineResource({
   name: 'qos_policy_limit',
   plural: 'qos_policy_limits',
   table: 'qos_policy_limits',
-  docs: 'Ports that keep a QoS policy from being given guarantees.',
+  docs: 'Ports that stand in the way of rules of a QoS policy.',
   notFound: { type: 'QosPolicyNotFound', param: 'policy_id' },
   operations: [],
-  attributes: { id: uuid(), instance_port_id: uuid(), unbacked_port_id: uuid() },
+  attributes: { id: uuid(), instance_port_id: uuid(), unbacked_port_id: uuid(), unfit_port_id: uuid() },
 })
 
 export const ruleResources: Readonly<Record<RuleType, Resource>> = Object.fromEntries(

@@ -1,6 +1,7 @@
 /** What QoS adds to networks and ports: which policy they have, and what a scheduler must find for a port. */
 import { ApiError } from '#kernel/errors.ts'
 import { type Context, dictionary, type Draft, type ExtensionPart, optional, uuid, type Write } from '#model/define.ts'
+import { refusePort } from './rules.ts'
 
 export const policyId = () => optional(uuid({ set: 'always', filter: true, policy: true }))
 /** Held, so that the policy's rules do not change while they are looked at. */
@@ -19,9 +20,9 @@ export const networkQos: ExtensionPart = {
     if (op === 'update' && !write.given.has('qos_policy_id')) return undefined
     const qos_policy_id =
       after['qos_policy_id'] ?? (op === 'create' ? await defaultPolicy(context, String(after['project_id'])) : null)
-    if (qos_policy_id && (await needsPhysicalNetwork(context, qos_policy_id)))
-      // What carries a new network is known once it stands.
-      context.afterWrite(() => refuseUnphysical(context, String(after['id'])))
+    const rules = qos_policy_id ? await rulesOf(context, qos_policy_id) : []
+    // What carries a new network, and which ports get another policy, is known once the network stands.
+    if (rules.length > 0) context.afterWrite(() => refuseNetwork(context, String(after['id']), rules))
     return { qos_policy_id }
   },
 }
@@ -62,19 +63,20 @@ async function defaultPolicy(context: Context, project_id: string): Promise<unkn
   return policy?.['id'] ?? null
 }
 
-async function rulesOf(context: Context, policyId: unknown): Promise<readonly Readonly<Draft>[]> {
+type Rule = Readonly<Draft>
+
+async function rulesOf(context: Context, policyId: unknown): Promise<readonly Rule[]> {
   const policy = await context.load('qos_policy', String(policyId))
-  return (policy?.['rules'] ?? []) as readonly Readonly<Draft>[]
+  return (policy?.['rules'] ?? []) as readonly Rule[]
 }
 
-const needsPhysicalNetwork = async (context: Context, policyId: unknown): Promise<boolean> =>
-  (await rulesOf(context, policyId)).some((rule) => rule['type'] === 'minimum_bandwidth')
-
-async function refuseUnphysical(context: Context, network_id: string): Promise<void> {
-  const network = await context.load('network', network_id)
-  if (!network || onPhysicalNetwork(network)) return
-  const facts = { rule_type: 'minimum_bandwidth', network_id }
-  throw new ApiError('QosRuleNotSupportedByNetwork', facts, { reason: 'no_physical_network' })
+async function refuseNetwork(context: Context, network_id: string, rules: readonly Rule[]): Promise<void> {
+  const network = (await context.load('network', network_id)) as Readonly<Draft>
+  const rule_type = 'minimum_bandwidth'
+  if (!onPhysicalNetwork(network) && rules.some((rule) => rule['type'] === rule_type))
+    throw new ApiError('QosRuleNotSupportedByNetwork', { rule_type, network_id }, { reason: 'no_physical_network' })
+  const [limits] = await context.find('qos_policy_limit', { id: String(network['qos_policy_id']) })
+  refusePort(rules[0]?.['type'], limits?.['unfit_port_id'], 'no_driver')
 }
 
 const onPhysicalNetwork = (network: Readonly<Draft>): boolean => Boolean(network['provider:physical_network'])
@@ -91,8 +93,7 @@ async function refuseUnsupported(context: Context, port: Readonly<Draft>): Promi
   const rules = await rulesOf(context, policyId)
   const vif = String(port['binding:vif_type'])
   const fits = UNPLUGGED.includes(vif) ? PLUGGABLE.includes(String(port['binding:vnic_type'])) : PLUGGED.includes(vif)
-  const refused = rules.find((rule) => !fits || (rule['type'] === 'minimum_bandwidth' && !onPhysicalNetwork(network)))
-  if (!refused) return
-  const rule_type = refused['type']
-  throw new ApiError('QosRuleNotSupported', { rule_type, port_id: port['id'] }, { reason: 'no_driver', rule_type })
+  if (!fits && rules[0]) refusePort(rules[0]['type'], port['id'], 'no_driver')
+  const guaranteed = rules.find((rule) => rule['type'] === 'minimum_bandwidth')
+  if (guaranteed && !onPhysicalNetwork(network)) refusePort(guaranteed['type'], port['id'], 'no_physical_network')
 }
