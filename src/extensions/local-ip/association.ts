@@ -48,7 +48,6 @@ export const localIpAssociation: Resource = defineResource({
     local_ip_associations_once: duplicate,
     local_ip_associations_need_fixed_ip: 'again',
     local_ip_associations_fixed_port_id_fkey: 'again',
-    local_ip_associations_local_ip_id_fkey: 'again',
   },
   attributes,
   inTx: async (context, { op, after }) => {
