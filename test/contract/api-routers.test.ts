@@ -274,6 +274,19 @@ describe('an interface', () => {
     assert.deepEqual(await addresses(), [])
   })
 
+  test('has the gateway address of an IPv6 subnet however the router is realized', async () => {
+    for (const [index, values] of [{}, { distributed: true }, { ha: true }].entries()) {
+      const { subnet } = await inside(owner, `2001:db8:7${index}::/64`, {
+        ipv6_ra_mode: 'slaac',
+        ipv6_address_mode: 'slaac',
+      })
+      const { id } = await router(admin, { project_id: 'p1', ...values })
+      const { port_id } = await connect(owner, id, { subnet_id: subnet.id })
+      const { fixed_ips } = answered(await owner.get(`ports/${port_id}`), 200).port
+      assert.deepEqual(fixed_ips, [{ subnet_id: subnet.id, ip_address: subnet.gateway_ip }])
+    }
+  })
+
   test('keeps its IPv4 address, its router and its owner', async () => {
     const { subnet } = await inside(owner, '10.7.0.0/24')
     const { id } = await router(owner)
