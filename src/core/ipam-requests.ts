@@ -137,7 +137,7 @@ function requestedOf(owner: AddressOwner, subnets: readonly SubnetFacts[], reque
   const own = subnet.automatic && !isRouterInterface(owner)
   if (ip_address === undefined) return own ? [] : [{ kind: 'any', subnets: [subnet] }]
   if (own && formatIp(eui64(subnet.block, owner.mac_address)) === ip_address) return []
-  if (own && !owner.device_owner.startsWith('network:router'))
+  if (own && !owner.device_owner.startsWith('network:router_'))
     throw new ApiError('AllocationOnAutoAddressSubnet', { ip: ip_address, subnet_id: subnet.id })
   return [{ kind: 'exactly', subnet, ip_address }]
 }
@@ -167,7 +167,8 @@ function isHost(owner: AddressOwner, { block }: SubnetFacts, text: string): bool
   const ip = parseIp(text)
   if (!ip || !contains(block, ip)) return false
   const { first, last } = hostsOf(block)
-  const anycast = block.version === 6 && (owner.device_owner === '' || owner.device_owner.startsWith('network:router'))
+  const anycast =
+    block.version === 6 && (owner.device_owner === '' || /^network:(ha_)?router_/.test(owner.device_owner))
   return anycast || (ip.value >= first && ip.value <= last)
 }
 

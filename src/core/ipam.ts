@@ -17,13 +17,7 @@ type Find = (resource: 'subnet' | 'segment_host', where: Where) => Promise<reado
 const poolOf = (subnetId: string): string => `subnet:${subnetId}`
 
 export function createIpam(tx: Transaction, find: Find): Ipam {
-  const groundOf = async ({ network_id, host }: AddressOwner): Promise<Ground> => {
-    const subnets = (await find('subnet', { network_id })).map(factsOf)
-    // Only networks with subnets on segments are asked which of them a host reaches.
-    if (!host || subnets.every((one) => one.segmentId === null)) return { subnets, reach: null }
-    const reached = await find('segment_host', { network_id, host })
-    return { subnets, reach: new Set(reached.map((one) => String(one['segment_id']))) }
-  }
+  const groundOf = (owner: AddressOwner): Promise<Ground> => readGround(find, owner)
 
   const record = async (portId: string, taken: readonly Taken[]): Promise<void> => {
     if (taken.length === 0) return
@@ -35,10 +29,11 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
   }
 
   const take = async (owner: AddressOwner, wishes: readonly Wish[]): Promise<FixedIp[]> => {
-    const taken: Taken[] = []
-    // Addresses named first: one that nobody named must not be drawn as any.
+    const fulfilled = new Map<Wish, Taken>()
+    // Addresses named first: one that somebody names must not be drawn as any.
     for (const wish of [...wishes].sort((a, b) => Number(a.kind === 'any') - Number(b.kind === 'any')))
-      taken.push(await fulfil(tx, owner, wish))
+      fulfilled.set(wish, await fulfil(tx, owner, wish))
+    const taken = wishes.map((wish) => fulfilled.get(wish) as Taken)
     await record(owner.port_id, taken)
     await claimReturned(tx, taken)
     return taken.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))
@@ -85,6 +80,14 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
     setPools: (subnetId, pools) => setPools(tx, subnetId, pools),
     newPools: (subnetId, pools) => setRanges(tx, poolOf(subnetId), rangesOf(pools), []),
   }
+}
+
+async function readGround(find: Find, { network_id, host }: AddressOwner): Promise<Ground> {
+  const subnets = (await find('subnet', { network_id })).map(factsOf)
+  // Only networks with subnets on segments are asked which of them a host reaches.
+  if (!host || subnets.every((one) => one.segmentId === null)) return { subnets, reach: null }
+  const reached = await find('segment_host', { network_id, host })
+  return { subnets, reach: new Set(reached.map((one) => String(one['segment_id']))) }
 }
 
 function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {
