@@ -176,6 +176,16 @@ describe('outside', () => {
     answered(await server.admin.delete(`qos/policies/${own['id']}`), 204)
   })
 
+  test('a shared policy stays shared while a floating IP of another project has it', async () => {
+    const { id } = await policyOf({ shared: true })
+    const mine = server.as('mine')
+    const made = await mine.make('floatingip', { floating_network_id: await outside(), qos_policy_id: id })
+    const unshare = () => server.admin.put(`qos/policies/${id}`, { policy: { shared: false } })
+    refused(await unshare(), 'RbacPolicyInUse', /mine/)
+    answered(await mine.delete(`floatingips/${made['id']}`), 204)
+    answered(await unshare(), 200)
+  })
+
   test('the policy of a gateway is told with the gateway, stays while it does, and goes with it', async () => {
     const { id } = await policyOf()
     const network_id = await outside()

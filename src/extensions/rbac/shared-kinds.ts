@@ -76,7 +76,10 @@ const kinds: readonly SharedKind[] = [
     resource: qosPolicy as Resource,
     lists: shared,
     users: (context, qos_policy_id) =>
-      union(...['network', 'port'].map((user) => context.owners(user, { qos_policy_id }))),
+      union(
+        ...['network', 'port', 'floatingip'].map((user) => context.owners(user, { qos_policy_id })),
+        context.owners('router', { gateway_qos_policy_id: qos_policy_id }),
+      ),
   },
   {
     resource: subnetPool as Resource,
