@@ -10,7 +10,7 @@ export const rbacErrors = define({
   RbacPolicyInUse: {
     status: 409,
     message:
-      'RBAC policy on object %(object_id)s cannot be removed because other objects depend on it.\nDetails: %(details)s',
+      'RBAC policy on object %(object_id)s cannot be removed because other objects depend on it. Details: %(details)s',
     when: 'A project uses the object and would lose it; `detail.projects` has who.',
   },
   DuplicateRbacPolicy: {
