@@ -66,6 +66,18 @@ export const conventions: readonly Extension[] = Object.freeze([
     '2016-12-11T00:00:00-00:00',
   ),
   convention('security-group', 'security-group', 'Security groups and their rules.', '2012-10-05T10:00:00-00:00'),
+  convention(
+    'filter-validation',
+    'Filter parameters validation',
+    'A filter that no attribute has is refused.',
+    '2018-07-04T10:00:00-00:00',
+  ),
+  convention(
+    'sort-key-validation',
+    'Sort keys validation',
+    'A sort key that no attribute has is refused.',
+    '2018-07-04T10:00:00-00:00',
+  ),
   convention('sorting', 'Sorting support', 'Lists in a chosen order.', '2016-06-12T00:00:00-00:00'),
   convention('standard-attr-description', 'standard-attr-description', 'Descriptions.', '2016-02-10T10:00:00-00:00'),
   convention(

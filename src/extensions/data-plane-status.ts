@@ -3,7 +3,7 @@ import { defineExtension, oneOf, optional } from '#model/define.ts'
 
 export const dataPlaneStatus = defineExtension({
   alias: 'data-plane-status',
-  name: 'Status of the underlying data plane of a port',
+  name: 'Port data plane status extension',
   description: 'Set from outside when the physical network below a port fails.',
   updated: '2017-01-24T10:00:00-00:00',
   on: {

@@ -141,25 +141,30 @@ const tagged = (resource: Resource, set: 'never' | 'create' = 'never'): readonly
   },
 ]
 
-const part = (alias: string, description: string, updated: string, on: Extension['on'] = {}): Extension =>
-  defineExtension({ alias, name: alias, description, updated, on })
+const TAGGED = [
+  tagged(network as Resource),
+  tagged(subnet as Resource),
+  tagged(subnetPool as Resource),
+  tagged(port as Resource, 'create'),
+  tagged(trunk as Resource),
+  tagged(securityGroup as Resource),
+  tagged(router),
+  tagged(floatingIp),
+  tagged(qosPolicy as Resource),
+]
 
 export const tags: readonly Extension[] = Object.freeze([
-  part(
-    'standard-attr-tag',
-    'Tags of resources, and filters by them.',
-    '2017-01-01T00:00:00-00:00',
-    Object.fromEntries([
-      tagged(network as Resource),
-      tagged(subnet as Resource),
-      tagged(subnetPool as Resource),
-      tagged(port as Resource, 'create'),
-      tagged(trunk as Resource),
-      tagged(securityGroup as Resource),
-      tagged(router),
-      tagged(floatingIp),
-      tagged(qosPolicy as Resource),
-    ]),
-  ),
-  part('tag-ports-during-bulk-creation', 'Ports may be given tags when they are made.', '2019-12-29T19:00:00-00:00'),
+  defineExtension({
+    alias: 'standard-attr-tag',
+    name: `Tag support for resources with standard attribute: ${TAGGED.map(([name]) => name).join(', ')}`,
+    description: 'Tags of resources, and filters by them.',
+    updated: '2017-01-01T00:00:00-00:00',
+    on: Object.fromEntries(TAGGED),
+  }),
+  defineExtension({
+    alias: 'tag-ports-during-bulk-creation',
+    name: 'Tag Ports During Bulk Creation',
+    description: 'Ports may be given tags when they are made.',
+    updated: '2019-12-29T19:00:00-00:00',
+  }),
 ])
