@@ -36,7 +36,7 @@ export const securityGroups: readonly Extension[] = Object.freeze([
     'security-groups-normalized-cidr',
     'Normalized CIDR field for security group rules',
     'The prefix of a rule with host bits cleared.',
-    '2019-06-05T00:00:00-00:00',
+    '2020-07-28T10:00:00-00:00',
   ),
   alias(
     'security-groups-shared-filtering',
