@@ -1,8 +1,9 @@
 /** What becomes of bindings when agents come and go. */
 import { ApiError } from '#kernel/errors.ts'
 import type { Context, Draft, ExtensionPart } from '#model/define.ts'
-import { dhcpBinding, routerBinding } from './bindings.ts'
+import { dhcpBinding } from './bindings.ts'
 import { scheduleWaiting } from './failover.ts'
+import { unbindRouter } from './l3.ts'
 
 /** An agent that goes is alive no more; what it had is left without, until it is given to another. */
 export const goingAgents: ExtensionPart = {
@@ -15,7 +16,7 @@ export const goingAgents: ExtensionPart = {
     for (const one of await context.find('dhcp_binding', { agent_id }))
       await context.remove(dhcpBinding, String(one['id']))
     for (const one of await context.find('router_binding', { agent_id }))
-      await context.remove(routerBinding, String(one['id']))
+      await unbindRouter(context, String(one['router_id']), String(one['id']))
     return undefined
   },
 }

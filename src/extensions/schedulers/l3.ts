@@ -4,8 +4,17 @@
  */
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
-import { type Action, type Call, type Context, type Draft, type ExtensionPart, uuid } from '#model/define.ts'
+import {
+  type Action,
+  type Call,
+  type Context,
+  type Draft,
+  type ExtensionPart,
+  type Resource,
+  uuid,
+} from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
+import { port } from '#resources/port.ts'
 import { type Candidate, type RouterBinding, routerBinding } from './bindings.ts'
 import { choose } from './choose.ts'
 
@@ -35,6 +44,14 @@ export async function scheduleRouter(context: Context, router_id: string, ha: bo
     slots.push(slot)
     await context.create(routerBinding, { router_id, agent_id, host, slot })
   }
+}
+
+/** Takes the router from an agent; without any, its ports lead nowhere. */
+export async function unbindRouter(context: Context, router_id: string, binding: string): Promise<void> {
+  await context.remove(routerBinding, binding)
+  if ((await bindingsOf(context, router_id)).length > 0) return
+  for (const { id } of await context.find('port', { router_id, status: 'ACTIVE' }))
+    await context.update(port as unknown as Resource, String(id), { status: 'DOWN' })
 }
 
 const modeOf = ({ configurations }: Readonly<Draft>): unknown =>
@@ -107,7 +124,7 @@ const remove: Action = {
     const [router] = isUuid(router_id) ? await context.visible('router', [router_id]) : []
     if (!router) throw new ApiError('RouterNotFound', { router_id })
     const [bound] = await context.find('router_binding', { router_id, agent_id })
-    if (bound) await context.remove(routerBinding, String(bound['id']))
+    if (bound) await unbindRouter(context, router_id, String(bound['id']))
   },
 }
 
