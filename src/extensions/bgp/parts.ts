@@ -3,6 +3,7 @@ import {
   type Attributes,
   address,
   defineResource,
+  type ExtensionPart,
   type Options,
   type Resource,
   text,
@@ -40,20 +41,32 @@ export const speakerPeer = tie(
   'bgp_speaker_peer',
   'A peer that a BGP speaker speaks with.',
   { bgp_peer_id: uuid(), peer_ip: address() },
-  ['bgp_speaker_id_bgp_peer_id_key', 'bgp_speaker_id_peer_ip_key', 'bgp_peer_id_fkey'],
+  ['bgp_speaker_id_bgp_peer_id_key', 'bgp_speaker_id_peer_ip_key', 'bgp_peer_id_fkey', 'bgp_speaker_id_fkey'],
 )
 
 export const speakerNetwork = tie(
   'bgp_speaker_network',
   'An external network that a BGP speaker speaks for.',
   { network_id: uuid() },
-  ['bgp_speaker_id_network_id_key', 'network_id_fkey'],
+  ['bgp_speaker_id_network_id_key', 'network_id_fkey', 'bgp_speaker_id_fkey'],
 )
 
 export const speakerAgent = tie('bgp_speaker_agent', 'An agent that has a BGP speaker.', { agent_id: uuid() }, [
   'agent_id_key',
   'agent_id_fkey',
+  'bgp_speaker_id_fkey',
 ])
+
+/** Ends what ties an object that goes to speakers. */
+export const untied =
+  (attribute: string, ...ties: readonly Resource[]): NonNullable<ExtensionPart['inTx']> =>
+  async (context, { op, before }) => {
+    if (op !== 'delete' || !before) return undefined
+    for (const one of ties)
+      for (const { id } of await context.find(one.name, { [attribute]: String(before['id']) }))
+        await context.remove(one, String(id))
+    return undefined
+  }
 
 export const bgpRoute = defineResource({
   name: 'bgp_route',
