@@ -92,6 +92,7 @@ export function checkBlock(wanted: Addresses, before: Addresses | null): ApiErro
   const block = wanted.cidr ? parsePrefix(wanted.cidr) : null
   if (!block) return []
   return [
+    ...(block.length === 0 ? [invalid('0 is not allowed as CIDR prefix length')] : []),
     ...checkVersion(wanted, block),
     ...(wanted.enable_dhcp && !before?.enable_dhcp ? checkServable(block) : []),
     ...(before ? [] : checkModes(wanted, block)),
@@ -111,7 +112,6 @@ function checkOrigin(wanted: Addresses): ApiError[] {
     issues.push(badSubnet('subnetpool_id and use_default_subnetpool cannot both be specified'))
   if (!cidr && !pooled) issues.push(badSubnet('a subnetpool must be specified in the absence of a cidr'))
   if (!cidr && allocation_pools) issues.push(badSubnet('allocation_pools allowed only for specific subnet requests'))
-  if (cidr?.endsWith('/0')) issues.push(invalid('0 is not allowed as CIDR prefix length'))
   return issues
 }
 

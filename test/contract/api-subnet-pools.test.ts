@@ -144,6 +144,14 @@ describe('a subnet from a pool', () => {
     assert.equal((await cut(pool))['cidr'], '10.0.0.192/26')
     refused(await attempt(pool), 'SubnetAllocationError')
   })
+  test('is never the whole address space', async () => {
+    const pool = await makePool({ prefixes: ['0.0.0.0/0'], min_prefixlen: 0 })
+    refused(await attempt(pool), 'InvalidInput', /0 is not allowed as CIDR prefix length/)
+    assert.equal((await cut(pool, { prefixlen: 1 }))['cidr'], '0.0.0.0/1')
+    const six = await makePool({ prefixes: ['::/0'], min_prefixlen: 0 })
+    assert.equal((await cut(six, { prefixlen: 128 }))['cidr'], '::/128')
+    assert.equal((await freeOf(six)).length, 128)
+  })
   test('counts against the project’s quota of the pool', async () => {
     const pool = await makePool(
       { prefixes: ['10.0.0.0/16'], default_prefixlen: 24, default_quota: 512, shared: true },

@@ -11,6 +11,7 @@ import type { Segment, SegmentRange } from '#model/context.ts'
 import { listImages } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
 import { PASSING } from './verify-log.ts'
+import { poolsAreFreeOrTaken } from './verify-pools.ts'
 import { type NumberRange, poolFor } from '#store/ranges.ts'
 
 /** Everything that is wrong, one sentence each; empty when all is well. */
@@ -22,6 +23,7 @@ export async function verify(core: Core): Promise<string[]> {
     addressesAreFreeOrHeld(database),
     segmentIdsAreFreeOrHeld(core),
     portsHoldWhatTheyShow(database),
+    poolsAreFreeOrTaken(database),
     nothingIsHalfDone(database),
     ...[...core.model.resources.values()].filter(isStored).map((resource) => changeLogEndsHere(database, resource)),
   ])
