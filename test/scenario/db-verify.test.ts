@@ -1,5 +1,7 @@
 /** `deuteron db verify`: says nothing of what is well, names what is spoiled, and puts it right. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { keptByModel } from '#cli/db-verify.ts'
 import { inTransaction } from '#store/transaction.ts'
@@ -165,4 +167,24 @@ describe('what is spoiled', () => {
     await problems(true)
     assert.deepEqual(await problems(), [])
   })
+})
+
+test('the command: exit code 1 while something differs', { timeout: 60_000 }, async () => {
+  const root = join(import.meta.dirname, '../..')
+  const run = (...options: string[]): Promise<{ readonly code: number; readonly out: string }> =>
+    new Promise((resolve) => {
+      const args = ['db', 'verify', '--database', server.databaseUrl, ...options]
+      execFile('./deuteron', args, { cwd: root }, (error, out) => resolve({ code: Number(error?.code ?? 0), out }))
+    })
+  assert.match((await run()).out, /^all is well: /)
+  await server.database.query(
+    `/* once */ update quota_usage set used = 99 where project_id = 'p1' and resource = 'port'`,
+  )
+  const told = await run()
+  assert.equal(told.code, 1)
+  assert.match(told.out, /^project p1 is counted to have 99 × port and has \d+\n1 difference; /)
+  const repaired = await run('--repair')
+  assert.equal(repaired.code, 0)
+  assert.match(repaired.out, /\n1 difference, 1 repaired\n$/)
+  assert.equal((await run()).code, 0)
 })
