@@ -88,7 +88,7 @@ export const qos: readonly RuleDefault[] = [
     'get_rule_type',
     read('/qos/rule-types', '/qos/rule-types/{rule_type}'),
     'See which kinds of rules QoS policies may have.',
-    ADMIN,
+    'role:reader',
     ANYONE,
   ),
   ...kinds.flatMap(ofPolicy),
