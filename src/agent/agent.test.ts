@@ -11,7 +11,7 @@ import { fingerprint } from '#kernel/fingerprint.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { decodeFromAgent, encodeFrame, encodePut } from '#wire/codec.ts'
 import type { FromAgent, Hello } from '#wire/messages.ts'
-import type { NetworkObject, PortObject, WireKey } from '#wire/objects.ts'
+import type { NetworkObject, PortObject, RouterObject, WireKey } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
 import { type AgentOptions, createAgent } from './agent.ts'
 
@@ -253,6 +253,37 @@ test('an agent that reads only version 1 of ports holds current objects', async 
   assert.deepEqual(agent.world.world.port.get('p1')?.allowed_address_pairs, [
     { ip_address: '10.0.0.9', mac_address: 'fa:16:3e:00:00:09' },
   ])
+})
+
+test('what a newer server told is not reported to one that does not know such objects', async () => {
+  const router: RouterObject = {
+    id: 'r1',
+    generation: 1,
+    project_id: 'p',
+    name: '',
+    admin_state_up: true,
+    distributed: false,
+    interfaces: [],
+    gateway: null,
+    routes: [],
+    hosts: ['h1'],
+  }
+  const newer = scriptedServer({ port: 2, network: 1, router: 1 })
+  const stateDir = join(newer.folder, 'state')
+  const first = await agentOf(newer, { dataplane: createSimDataplane({ autoPlug: true }), stateDir })
+  await connected(newer)
+  newer.frame({ 'network/n1': network, 'router/r1': router as never })
+  await until('its report', () => newer.realizations().some(({ kind }) => kind === 'router'))
+  await first.stop()
+  const older = scriptedServer({ port: 2, network: 1 })
+  const agent = await agentOf(older, { dataplane: createSimDataplane({ autoPlug: true }), stateDir })
+  await connected(older)
+  await until('another report', () => older.realizations().some(({ kind }) => kind === 'network'))
+  assert.equal(agent.world.world.router.size, 1)
+  assert.deepEqual(
+    older.realizations().filter(({ kind }) => kind === 'router'),
+    [],
+  )
 })
 
 test('a second agent with the same folder refuses to start; a broken file is set aside', async () => {

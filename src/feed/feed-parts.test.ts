@@ -1,12 +1,23 @@
 /** The feed's pure parts: what rows mean on the wire, what a report means for a port, who waits how long. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { silentLogger } from '#kernel/log.ts'
 import type { Database } from '#store/pool.ts'
 import type { Realization } from '#wire/realization.ts'
-import { hostOf, memberObject, type PortRow, portObject, wireProtocol } from './derive.ts'
+import {
+  hostOf,
+  memberObject,
+  type NetworkRow,
+  type PortRow,
+  portObject,
+  type RouterRow,
+  routerObject,
+  wireProtocol,
+} from './derive.ts'
 import { listen } from './listener.ts'
-import { createRealizations, verdict } from './realizations.ts'
+import { concernsDhcp, concernsRouter, createRealizations, verdict } from './realizations.ts'
+import { Relation } from './relation.ts'
 import { createSlots } from './slots.ts'
 import { pauseAfter } from './stream.ts'
 import { Topics } from './topics.ts'
@@ -79,6 +90,89 @@ test('a report moves a port only from its own host, for the known generation, an
   assert.equal(verdict('h2', report('done'), row), null)
   assert.equal(verdict('h1', report('done'), null), null)
   assert.equal(verdict('h1', { ...report('done'), kind: 'network' }, row), null)
+})
+
+const said = (state: Realization['state'], generation = 4): Realization => ({
+  kind: 'router',
+  id: 'r',
+  generation,
+  state,
+  message: null,
+  repaired: false,
+  at: '2026-01-01T00:00:00Z',
+})
+
+test('a report of a router is weighed when it is of a host that has it, of what is known, and says something new', () => {
+  const port = { network_id: 'n', mac_address: 'm', admin_state_up: true, fixed_ips: [] }
+  const router: RouterRow = {
+    id: 'r',
+    generation: 4,
+    project_id: 'p',
+    name: '',
+    admin_state_up: true,
+    distributed: false,
+    enable_snat: true,
+    interfaces: [{ port_id: 'i', ...port }],
+    gateway: { port_id: 'g', ...port },
+    routes: [],
+    hosts: ['h1'],
+    statuses: ['DOWN', 'ACTIVE'],
+  }
+  const [up, down] = [
+    { ...router, statuses: ['ACTIVE'] },
+    { ...router, statuses: ['DOWN'] },
+  ]
+  const cases: readonly (readonly [RouterRow | null, Realization['state'], boolean])[] = [
+    [router, 'done', true],
+    [router, 'error', true],
+    [up, 'done', false],
+    [up, 'unsupported', true],
+    [down, 'done', true],
+    [down, 'unsupported', false],
+    [{ ...down, admin_state_up: false }, 'done', false],
+    [{ ...up, admin_state_up: false }, 'done', true],
+    [{ ...router, statuses: [] }, 'done', false],
+    [null, 'done', false],
+  ]
+  for (const [row, state, is] of cases)
+    assert.equal(concernsRouter('h1', said(state), row), is, JSON.stringify([row, state]))
+  assert.equal(concernsRouter('h2', said('done'), down), false)
+  assert.equal(concernsRouter('h1', said('done', 3), down), false)
+  assert.deepEqual(routerObject(router).gateway, { port_id: 'g', ...port, enable_snat: true })
+  assert.ok(!('statuses' in routerObject(router)))
+})
+
+test('a report of a network is weighed when it has DHCP and what is said of it is new', () => {
+  const network = { generation: 4, dhcp_status: 'DOWN' } as NetworkRow
+  assert.equal(concernsDhcp(said('done'), network), true)
+  assert.equal(concernsDhcp(said('error'), network), false)
+  assert.equal(concernsDhcp(said('done', 3), network), false)
+  assert.equal(concernsDhcp(said('done'), { ...network, dhcp_status: 'ACTIVE' }), false)
+  assert.equal(concernsDhcp(said('error'), { ...network, dhcp_status: 'ACTIVE' }), true)
+  assert.equal(concernsDhcp(said('done'), { ...network, dhcp_status: null }), false)
+  assert.equal(concernsDhcp(said('done'), null), false)
+})
+
+test('a relation answers both ways what was put last', () => {
+  const name = fc.constantFrom('a', 'b', 'c')
+  fc.assert(
+    fc.property(fc.array(fc.tuple(name, fc.array(name))), (puts) => {
+      const relation = new Relation()
+      const want = new Map<string, Set<string>>()
+      for (const [left, rights] of puts) {
+        const before = want.get(left) ?? new Set()
+        const after = new Set(rights)
+        const moved = ['a', 'b', 'c'].filter((one) => before.has(one) !== after.has(one))
+        assert.deepEqual([...relation.put(left, rights)].toSorted(), moved.toSorted())
+        want.set(left, after)
+      }
+      for (const one of ['a', 'b', 'c']) {
+        assert.deepEqual(new Set(relation.rightsOf(one)), want.get(one) ?? new Set())
+        const lefts = [...want].filter(([, rights]) => rights.has(one)).map(([left]) => left)
+        assert.deepEqual([...relation.leftsOf(one)].toSorted(), lefts.toSorted())
+      }
+    }),
+  )
 })
 
 test('pauses grow with what is sent and to how many, from 10 to 200 ms', () => {
