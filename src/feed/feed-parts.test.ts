@@ -158,10 +158,10 @@ test('a relation answers both ways what was put last', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(name, fc.array(name))), (puts) => {
       const relation = new Relation()
-      const want = new Map<string, Set<string>>()
+      const want = new Map<string, ReadonlySet<string>>()
       for (const [left, rights] of puts) {
-        const before = want.get(left) ?? new Set()
-        const after = new Set(rights)
+        const before = want.get(left) ?? new Set<string>()
+        const after = new Set<string>(rights)
         const moved = ['a', 'b', 'c'].filter((one) => before.has(one) !== after.has(one))
         assert.deepEqual([...relation.put(left, rights)].toSorted(), moved.toSorted())
         want.set(left, after)
