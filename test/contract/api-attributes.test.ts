@@ -37,12 +37,14 @@ const rows = (heading: string): string[][] => {
   )
 }
 
-const facetsOf = ({ operations }: ComposedResource, name: string, attribute: Attribute): Facets => {
+const facetsOf = ({ operations, actions }: ComposedResource, name: string, attribute: Attribute): Facets => {
   const { set, visible, filter, sort, policy, required } = attribute
+  // Rules under another path are changed by an action on that path.
+  const changes = operations.includes('update') || actions.some(({ method, path }) => method === 'PUT' && path === '')
   const create = (set === 'create' || set === 'always') && operations.includes('create')
   return {
     create,
-    update: (set === 'update' || set === 'always') && operations.includes('update'),
+    update: (set === 'update' || set === 'always') && changes,
     visible,
     // Tags have filters of their own.
     filter: filter || name === 'tags',
