@@ -48,12 +48,11 @@ function typeOf(schema: Json): string {
   return escape(String(schema['format'] ?? schema['type'] ?? 'any')) + range + longest
 }
 
-function attributeTable(document: OpenApiDocument, tag: string): string {
-  const base = Object.keys(document.components.schemas).find(
-    (name) => `${slug(tag).replaceAll('-', '')}list` === `${name.toLowerCase().replace(/list$/, 'slist')}`,
-  )
-  if (!base) return ''
-  const name = base.replace(/List$/, '')
+/** What the answers of these operations hold is of one resource. */
+function attributeTable(document: OpenApiDocument, operations: readonly Operation[]): string {
+  const answers = JSON.stringify(operations.map(({ spec }) => spec['responses']))
+  const name = /"#\/components\/schemas\/(\w+?)(?:List|CreateAnswer|Answer)"/.exec(answers)?.[1]
+  if (!name) return ''
   const { schemas } = document.components
   const properties = (schema: string): Json => (schemas[schema]?.['properties'] as Json | undefined) ?? {}
   const [shown, create, update] = [properties(name), properties(`${name}Create`), properties(`${name}Update`)]
@@ -120,7 +119,7 @@ export function documentPage(document: OpenApiDocument): string {
   )
   const sections = document.tags.map(
     ({ name, description }) => `<section id="${slug(name)}"><h2>${escape(name)}</h2><p>${prose(description)}</p>
-${attributeTable(document, name)}
+${attributeTable(document, of(name))}
 ${of(name)
   .map((one) => operationSection(document, one))
   .join('\n')}</section>`,

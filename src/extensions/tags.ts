@@ -49,39 +49,44 @@ const parseTag = (value: string | undefined): string => {
   }
 }
 
+/** The tag of the path, which the object must have. */
+const requireTag = (call: Call): string => {
+  const wanted = parseTag(call.params['tag'])
+  if (!tagsOf(call).includes(wanted)) throw new ApiError('TagNotFound', { tag: wanted })
+  return wanted
+}
+
 /** What clients do with an object's tags, one by one and all at once. `rule`: who may; null: whoever sees it. */
-export function tagOperations(
+export const tagOperations = (
   resource: Resource,
   rule: string | null = `update_${resource.policyName}`,
-): readonly Action[] {
-  const read = { rule: null } as const
-  const write = { rule } as const
+): readonly Action[] => [...READS, ...writes(resource, rule)]
+
+const READS: readonly Action[] = [
+  {
+    name: 'list_tags',
+    method: 'GET',
+    path: 'tags',
+    rule: null,
+    docs: 'The tags of the object.',
+    run: async (_, call) => ({ tags: tagsOf(call) }),
+  },
+  {
+    name: 'check_tag',
+    method: 'GET',
+    path: 'tags/:tag',
+    rule: null,
+    docs: 'Has the object the tag? 204 if so.',
+    run: async (_, call) => void requireTag(call),
+  },
+]
+
+function writes(resource: Resource, rule: string | null): readonly Action[] {
   const store = (context: Context, { object }: Call, tags: readonly string[]) =>
     context.update(resource, String(object['id']), { tags })
-  const require = (call: Call): string => {
-    const wanted = parseTag(call.params['tag'])
-    if (!tagsOf(call).includes(wanted)) throw new ApiError('TagNotFound', { tag: wanted })
-    return wanted
-  }
   return [
     {
-      ...read,
-      name: 'list_tags',
-      method: 'GET',
-      path: 'tags',
-      docs: 'The tags of the object.',
-      run: async (_, call) => ({ tags: tagsOf(call) }),
-    },
-    {
-      ...read,
-      name: 'check_tag',
-      method: 'GET',
-      path: 'tags/:tag',
-      docs: 'Has the object the tag? 204 if so.',
-      run: async (_, call) => void require(call),
-    },
-    {
-      ...write,
+      rule,
       name: 'replace_tags',
       method: 'PUT',
       path: 'tags',
@@ -94,7 +99,7 @@ export function tagOperations(
       },
     },
     {
-      ...write,
+      rule,
       name: 'add_tag',
       method: 'PUT',
       path: 'tags/:tag',
@@ -108,7 +113,7 @@ export function tagOperations(
       },
     },
     {
-      ...write,
+      rule,
       name: 'remove_tags',
       method: 'DELETE',
       path: 'tags',
@@ -116,18 +121,15 @@ export function tagOperations(
       run: async (context, call) => void (await store(context, call, [])),
     },
     {
-      ...write,
+      rule,
       name: 'remove_tag',
       method: 'DELETE',
       path: 'tags/:tag',
       docs: 'Takes a tag from the object.',
       run: async (context, call) => {
-        const gone = require(call)
-        await store(
-          context,
-          call,
-          tagsOf(call).filter((one) => one !== gone),
-        )
+        const gone = requireTag(call)
+        const rest = tagsOf(call).filter((one) => one !== gone)
+        await store(context, call, rest)
       },
     },
   ]

@@ -94,7 +94,7 @@ export interface Context {
   /** Runs in this transaction once the object being written stands in its table. */
   afterWrite(task: () => Promise<void>): void
   readonly ipam: {
-    /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressInUse. */
+    /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressAlreadyAllocated. */
     allocate(owner: AddressOwner, requests: readonly AddressRequest[] | undefined): Promise<readonly FixedIp[]>
     /** Keeps what `requests` names again, and automatic addresses; takes what is new, gives back the rest. */
     change(

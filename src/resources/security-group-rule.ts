@@ -10,7 +10,6 @@ import {
   oneOf,
   optional,
   parseText,
-  Reject,
   type Row,
   text,
   uuid,
@@ -147,7 +146,7 @@ function refuseForeignGroup({ isAdmin, caller }: Context, wanted: SecurityGroupR
 /** A prefix as given, made canonical; a bare address gets its full length. */
 function parsePrefixText(value: unknown): string {
   const prefix = parsePrefix(parseText(64)(value))
-  if (!prefix) throw new Reject(`'${String(value)}' is not a valid IP subnet`)
+  if (!prefix) throw new ApiError('InvalidCIDR', { input: value })
   return formatPrefix(prefix)
 }
 

@@ -98,7 +98,8 @@ export const autoAllocatedTopology = defineExtension({
   resources: [topology],
   on: {
     network: {
-      conflicts: { networks_one_default: () => new ApiError('DefaultExternalNetworkExists', {}) },
+      // Whose default came first is told by the second look.
+      conflicts: { networks_one_default: 'again' },
       inTx: async (context, { op, before, after }) => {
         if (op === 'delete' || !after?.['is_default']) return undefined
         // Only of what leads outside is there a default.

@@ -16,7 +16,7 @@ const MAX_VALUE = 255
 const line = (value: unknown, max: number): string => {
   if (typeof value !== 'string') throw new Reject(`'${String(value)}' is not a valid string`)
   if (value.length > max) throw new Reject(`'${value}' exceeds maximum length of ${max}`)
-  if (/[\u0000-\u001f\u007f]/.test(value) || !value.isWellFormed())
+  if (/\p{Cc}/u.test(value) || !value.isWellFormed())
     throw new Reject(`'${JSON.stringify(value).slice(1, -1)}' has characters that a line may not have`)
   return value
 }

@@ -24,16 +24,6 @@ export const portErrors = define({
     message: 'Unable to complete operation for network %(net_id)s. The mac address %(mac)s is in use.',
     when: 'Another port of the network has this MAC.',
   },
-  MacAddressGenerationFailure: {
-    status: 503,
-    message: 'Unable to generate unique mac on network %(net_id)s.',
-    when: 'No free MAC was found.',
-  },
-  IpAddressInUse: {
-    status: 409,
-    message: 'Unable to complete operation for network %(net_id)s. The IP address %(ip_address)s is in use.',
-    when: 'Another port of the network has this address.',
-  },
   IpAddressAlreadyAllocated: {
     status: 409,
     message: 'IP address %(ip)s already allocated in subnet %(subnet_id)s',

@@ -22,7 +22,6 @@ export const requestErrors = define({
     message: 'Malformed request body: %(reason)s.',
     when: 'The body is not JSON, or not said to be.',
   },
-  FilterIDForIPInvalid: { status: 400, message: '%(reason)s', when: 'A filter on addresses names an id that is none.' },
   TenantIdProjectIdFilterConflict: {
     status: 400,
     message: 'Both tenant_id and project_id passed as filters.',
@@ -39,7 +38,6 @@ export const requestErrors = define({
     message: 'The method %(method)s is not allowed for this resource.',
     when: 'The path exists, with other methods.',
   },
-  HTTPNotImplemented: { status: 501, message: '%(reason)s', when: 'The server has no such function.' },
   BadAsOf: {
     status: 400,
     message: "'%(value)s' is not a valid instant for as_of: %(reason)s.",
