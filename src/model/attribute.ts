@@ -35,6 +35,8 @@ export interface Attribute<T = unknown> {
   readonly pg: string
   /** SQL expression over the resource's row alias `t` that reads the attribute; default: the column itself. */
   readonly sql: string | null
+  /** SQL over row `t` that holds when the attribute equals `?`, where an index serves that better than `sql`. Null: none. */
+  readonly equals: string | null
   /** SQL over row `t` of a query for several values: a filter matches when any of them does. Null: the one that is read. */
   readonly filterAmong: string | null
   /** The canonical value, or throws `Reject` with a reason in Neutron's words. */
@@ -78,6 +80,7 @@ export interface Options<T> {
   readonly column?: string | null
   readonly sql?: string
   readonly filterAmong?: string
+  readonly equals?: string
   readonly audience?: Audience
 }
 
@@ -103,6 +106,7 @@ const attribute = <T>(kind: Kind<T>, options: Options<T>): Attribute<T> =>
     audience: options.audience ?? null,
     column: options.audience ? null : options.column === undefined ? '' : options.column,
     filterAmong: options.filterAmong ?? null,
+    equals: options.equals ?? null,
     sql: options.audience ? `(${options.audience.sql} @> '{${EVERYONE}}'::text[])` : (options.sql ?? null),
   })
 

@@ -102,6 +102,7 @@ const attributes = {
   'network:project_id': text({
     visible: false,
     sql: '(select n.project_id from networks n where n.id = t.network_id)',
+    equals: 't.network_id = any(array(select n.id from networks n where n.project_id = ?))',
   }),
   ...standard,
 } as const

@@ -77,6 +77,7 @@ function equalsSql(
   const left = attribute && readFor(attribute, binder)
   if (!left) return 'false'
   if (value === null) return `(${left} is null)`
+  if (attribute.equals !== null) return `(${attribute.equals.replace('?', binder.bind(String(value)))})`
   if (attribute.pg === 'boolean')
     return `(coalesce((${left})::text = ${binder.bind(String(value).toLowerCase())}, false))`
   // Texts hold what Python would write: True, not true.

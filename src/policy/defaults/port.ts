@@ -62,7 +62,7 @@ const onGet: readonly RuleDefault[] = [
       'get_port',
       get,
       'See a port.',
-      `${ADMIN} or rule:context_is_advsvc or ${READER}`,
+      `${ADMIN} or rule:context_is_advsvc or ${READER} or role:reader and rule:network_owner`,
       'rule:context_is_advsvc or rule:admin_owner_or_network_owner',
     ),
     `${OWN} or rule:network_owner`,
@@ -145,7 +145,7 @@ export const port: readonly RuleDefault[] = [
     'delete_port',
     remove,
     'Delete a port.',
-    `${ADMIN} or rule:context_is_advsvc or ${MEMBER}`,
+    `${ADMIN} or rule:context_is_advsvc or ${MEMBER} or role:member and rule:network_owner`,
     'rule:context_is_advsvc or rule:admin_owner_or_network_owner',
   ),
 ]
