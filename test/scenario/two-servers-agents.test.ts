@@ -46,7 +46,10 @@ async function startAgents(stack: AsyncDisposableStack, ask: Ask, servers: reado
     const program = startAgent(stack, { host, servers, credentials, state, tunnelingIp: `192.0.2.${index + 1}` })
     return [host, { program, state }] as const
   })
-  await until('all agents reported', async () => (await ask('GET', 'agents')).body.agents.length === HOSTS.length)
+  await until(
+    'all agents reported',
+    async () => (await ask('GET', 'agents?agent_type=Open%20vSwitch%20agent')).body.agents.length === HOSTS.length,
+  )
   return { all: [many, ...disks.map(([, { program }]) => program)], disks: new Map(disks) }
 }
 

@@ -73,10 +73,19 @@ const candidate = {
   load: whole(),
 } as const
 export type Candidate = Row<typeof candidate>
-export const dhcpCandidate = inner('dhcp_candidate', 'dhcp_candidates', 'A DHCP agent that may be given a network.', {
+const dhcpCandidateAttributes = {
   ...candidate,
   network_id: uuid(),
-})
+  /** Bindings the network has. */
+  bound: whole(),
+} as const
+export type DhcpCandidate = Row<typeof dhcpCandidateAttributes>
+export const dhcpCandidate = inner(
+  'dhcp_candidate',
+  'dhcp_candidates',
+  'A DHCP agent that may be given a network.',
+  dhcpCandidateAttributes,
+)
 export const routerCandidate = inner(
   'router_candidate',
   'router_candidates',

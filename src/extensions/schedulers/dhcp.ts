@@ -7,7 +7,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import { type Action, type Call, type Context, type Draft, type ExtensionPart, uuid } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
-import { type Candidate, type DhcpBinding, dhcpBinding } from './bindings.ts'
+import { type DhcpBinding, dhcpBinding, type DhcpCandidate } from './bindings.ts'
 import { choose } from './choose.ts'
 
 const DHCP_AGENT = 'DHCP agent'
@@ -20,9 +20,8 @@ const bindingsOfAgent = async (context: Context, agent_id: string, network_id: s
 
 /** Gives the network to as many agents as it lacks; to none where there is none. */
 export async function scheduleNetwork(context: Context, network_id: string): Promise<void> {
-  const lacking = context.limits.dhcpAgentsPerNetwork - (await bindingsOf(context, network_id)).length
-  if (lacking <= 0) return
-  const candidates = (await context.find('dhcp_candidate', { network_id })) as unknown as Candidate[]
+  const candidates = (await context.find('dhcp_candidate', { network_id })) as unknown as DhcpCandidate[]
+  const lacking = context.limits.dhcpAgentsPerNetwork - (candidates[0]?.bound ?? 0)
   for (const { agent_id, host } of choose(candidates, lacking))
     await context.create(dhcpBinding, { network_id, agent_id, host })
 }

@@ -52,7 +52,8 @@ create view dhcp_services as
 -- loaded of those is nearly as good as of all, and costs the same whatever their number.
 create view dhcp_candidates as
   select md5(n.id || ' ' || c.id)::uuid as id, n.id as network_id, c.id as agent_id, c.host, c.availability_zone,
-    (select count(*) from dhcp_bindings b where b.agent_id = c.id) as load
+    (select count(*) from dhcp_bindings b where b.agent_id = c.id) as load,
+    (select count(*) from dhcp_bindings b where b.network_id = n.id) as bound
   from networks n cross join lateral (
     select a.id, a.host, a.availability_zone from live_agents a
     where a.agent_type = 'DHCP agent'
