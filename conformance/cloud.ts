@@ -168,6 +168,22 @@ export const publicNetwork = async (
   return { id: body.network.id, reason: '' }
 }
 
+/** Pools that everybody's subnets may come from, so that networks made automatically have some. */
+const DEFAULT_POOLS = [
+  { name: 'default-v4', prefixes: ['10.192.0.0/10'], default_prefixlen: 26 },
+  { name: 'default-v6', prefixes: ['2001:db8:8000::/40'], default_prefixlen: 64 },
+]
+
+/** Makes the default subnet pools that are missing. */
+export const defaultPools = async (url: string, token: string): Promise<void> => {
+  const found: { subnetpools: Json[] } = await demand('GET', `${url}/v2.0/subnetpools?is_default=true`, { token })
+  for (const pool of DEFAULT_POOLS) {
+    if (found.subnetpools.some(({ name }) => name === pool.name)) continue
+    const subnetpool = { ...pool, shared: true, is_default: true }
+    await demand('POST', `${url}/v2.0/subnetpools`, { token, body: { subnetpool } })
+  }
+}
+
 /** Aliases the server advertises. */
 export const extensionsOf = async (url: string, token: string): Promise<string[]> => {
   const { extensions }: { extensions: Json[] } = await demand('GET', `${url}/v2.0/extensions`, { token })

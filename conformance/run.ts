@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { messageOf, UserError } from '#launch/user-error.ts'
 import { fillCatalogue, logIn } from './catalogue.ts'
-import { type CloudOptions, extensionsOf, publicNetwork, type Server, startHosts, startServer } from './cloud.ts'
+import { type CloudOptions, defaultPools, extensionsOf, publicNetwork, type Server, startHosts, startServer } from './cloud.ts'
 import { inconsistencies } from './consistency.ts'
 import { injectFaults } from './faults.ts'
 import { startKeystone } from './keystone.ts'
@@ -54,6 +54,7 @@ const startCloud = async (stack: AsyncDisposableStack, options: Options, folder:
 /** Writes tempest's configuration; answers the tests to run. */
 const prepare = async (cloud: Cloud, options: Options, folder: string, earlier: Rows): Promise<string[]> => {
   const network = await publicNetwork(cloud.url, cloud.token)
+  await defaultPools(cloud.url, cloud.token)
   if (network.id === null) say(`no external network: ${network.reason}`)
   const extensions = await extensionsOf(cloud.url, cloud.token)
   mkdirSync(folder, { recursive: true })
