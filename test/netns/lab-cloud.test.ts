@@ -65,10 +65,15 @@ after(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
-test('agents are alive in the API; up once more changes nothing', { skip, timeout: 60_000 }, async () => {
+test('agents are alive in the API, for switching and for DHCP; up once more changes nothing', {
+  skip,
+  timeout: 60_000,
+}, async () => {
   const { agents } = await api.call('GET', 'agents')
   assert.deepEqual((agents as { host: string; alive: boolean }[]).map(({ host, alive }) => [host, alive]).toSorted(), [
     ['h1', true],
+    ['h1', true],
+    ['h2', true],
     ['h2', true],
   ])
   const before = await readStatus(lab)

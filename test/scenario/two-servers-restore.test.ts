@@ -159,7 +159,10 @@ test('agents follow a restored backup, whatever they knew before', { timeout: 12
   const ask = askAny([server])
   const machines = [await machine(stack, ask, 'h1', server, folder), await machine(stack, ask, 'h2', server, folder)]
   const [, sleeper] = machines as [Machine, Machine]
-  await until('agents', async () => (await ask('GET', 'agents')).body.agents.length === 2)
+  await until(
+    'agents',
+    async () => (await ask('GET', 'agents?agent_type=Open%20vSwitch%20agent')).body.agents.length === 2,
+  )
   const ground = await makeGround(ask, ['h1', 'h2'])
   const kept = await Promise.all(['h1', 'h1', 'h2', 'h2'].map((host) => makePort(ask, ground, host)))
   const deleted = await makePort(ask, ground, 'h2')
