@@ -1,6 +1,6 @@
 /** `service_types`: a subnet for the ports of certain owners only. */
 import { ApiError } from '#kernel/errors.ts'
-import { defineExtension, list, parseText } from '#model/define.ts'
+import { defineExtension, list, orNull, parseText } from '#model/define.ts'
 
 /** Owners of ports say whose they are first: `compute:nova`, `network:floatingip`. */
 const OWNER = /^[^\s:]+:/
@@ -13,16 +13,19 @@ export const subnetServiceTypes = defineExtension({
   on: {
     subnet: {
       attributes: {
-        service_types: list(
-          { schema: { type: 'string' }, parse: parseText(255) },
-          {
-            set: 'always',
-            default: [],
-            unique: true,
-            pg: 'text[]',
-            column: 'service_types',
-            sql: 'to_jsonb(t.service_types)',
-          },
+        service_types: orNull(
+          [],
+          list(
+            { schema: { type: 'string' }, parse: parseText(255) },
+            {
+              set: 'always',
+              default: [],
+              unique: true,
+              pg: 'text[]',
+              column: 'service_types',
+              sql: 'to_jsonb(t.service_types)',
+            },
+          ),
         ),
       },
       check: ({ after, given }) => {

@@ -123,6 +123,14 @@ export const optional = <T>(
     parse: (value: unknown) => (value === null ? null : inner.parse(value)),
   })
 
+/** Null asks for `value`: clients empty with it what is never null in an answer. */
+export const orNull = <T>(value: T, inner: Attribute<T>): Attribute<T> =>
+  Object.freeze({
+    ...inner,
+    schema: { anyOf: [inner.schema, { type: 'null' }] },
+    parse: (given: unknown) => (given === null ? value : inner.parse(given)),
+  })
+
 const quote = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
 
 /** PostgreSQL keeps no NUL and no half of a surrogate pair. */

@@ -11,6 +11,7 @@ import {
   list,
   mac,
   oneOf,
+  orNull,
   parseAddress,
   parseMac,
   parseText,
@@ -84,7 +85,11 @@ const attributes = {
   ),
   port_security_enabled: flag({ set: 'always', policy: true }),
   allowed_address_pairs: list(addressPair, { set: 'always', default: [], policy: true }),
-  'binding:host_id': text({ set: 'always', default: '', filter: true, policy: true, column: 'binding_host' }),
+  // Nova unbinds with null.
+  'binding:host_id': orNull(
+    '',
+    text({ set: 'always', default: '', filter: true, policy: true, column: 'binding_host' }),
+  ),
   'binding:vnic_type': oneOf(VNIC_TYPES, { set: 'always', default: 'normal', policy: true }),
   'binding:profile': dictionary({ set: 'always', default: {}, max: 4095, policy: true }),
   'binding:vif_type': text({ policy: true }),

@@ -1,6 +1,16 @@
 /** What stands behind a flavor: the driver of a provider, and words for it. */
 import { ApiError } from '#kernel/errors.ts'
-import { type Context, defineResource, flag, optional, type Row, text, whole, type Write } from '#model/define.ts'
+import {
+  type Context,
+  defineResource,
+  flag,
+  optional,
+  orNull,
+  type Row,
+  text,
+  whole,
+  type Write,
+} from '#model/define.ts'
 import { identity } from '#resources/standard.ts'
 
 const attributes = {
@@ -8,7 +18,7 @@ const attributes = {
   project_id: text({ set: 'create', visible: false }),
   description: optional(text({ set: 'always', default: '', max: 1024, filter: true, sort: true }), { default: '' }),
   driver: text({ set: 'always', default: '', max: 1024, filter: true, sort: true }),
-  metainfo: text({ set: 'always', default: '', max: 4096, sort: true }),
+  metainfo: orNull('', text({ set: 'always', default: '', max: 4096, sort: true })),
   enabled: optional(flag({ set: 'always', filter: true, sort: true }), { default: true }),
   revision_number: whole({ visible: false, max: Number.MAX_SAFE_INTEGER }),
 } as const
