@@ -13,7 +13,7 @@ import { type ReadCore, visibleTo, visibleToday } from './visible.ts'
 export interface ListAnswer {
   /** Each object as JSON text. */
   readonly items: readonly string[]
-  /** Ids of the first and last object, for links; null when empty. */
+  /** Keys of the first and last object, for links; null when empty. */
   readonly first: string | null
   readonly last: string | null
 }
@@ -112,26 +112,39 @@ export async function listObjects(
   const request = { ...asked, filters: { ...asked.filters, ...placeFilters(resource, { parentId }) } }
   const { fields, asOf, ...query } = request
   if (asOf !== undefined) return listPast(core, resource, caller, request, asOf)
+  const { key } = resource
   const visible = visibleTo(core, resource, caller)
-  if (
-    query.marker !== undefined &&
-    !(isUuid(query.marker) && (await isVisible(core.database, resource, query.marker, visible, caller.projectId)))
-  ) {
-    throw notFound(resource, query.marker)
-  }
-  // Links need ids; without a limit there are no links.
-  const linked = query.limit !== undefined && fields && !fields.has('id')
-  const items = await jsonOf(core, resource, caller, linked ? new Set([...fields, 'id']) : fields, {
+  const marker =
+    query.marker === undefined ? undefined : await markerId(core, resource, caller, { id: query.marker, parentId })
+  // Links need keys; without a limit there are no links.
+  const linked = query.limit !== undefined && fields && !fields.has(key)
+  const items = await jsonOf(core, resource, caller, linked ? new Set([...fields, key]) : fields, {
     ...query,
+    ...(marker !== undefined && { marker }),
     visible,
   })
-  const ids = query.limit === undefined ? [] : items.map((item) => (JSON.parse(item) as { id: string }).id)
-  const shown = linked ? items.map((item) => withoutId(item)) : items
-  return { items: shown, first: ids[0] ?? null, last: ids.at(-1) ?? null }
+  const keys = query.limit === undefined ? [] : items.map((item) => String((JSON.parse(item) as Image)[key]))
+  const shown = linked ? items.map((item) => without(key, item)) : items
+  return { items: shown, first: keys[0] ?? null, last: keys.at(-1) ?? null }
 }
 
-const withoutId = (item: string): string => {
-  const { id: _, ...rest } = JSON.parse(item) as Record<string, unknown>
+/** The id of the object that a page begins behind, which must be there for the caller. */
+async function markerId(core: Core, resource: ComposedResource, caller: Caller, place: Place): Promise<string> {
+  const visible = visibleTo(core, resource, caller)
+  if (resource.key === 'id') {
+    const known = isUuid(place.id) && (await isVisible(core.database, resource, place.id, visible, caller.projectId))
+    if (known) return place.id
+    throw notFound(resource, place.id)
+  }
+  const filters = placeFilters(resource, place)
+  const query = { visible, filters: filters ?? {}, sort: [], projectId: caller.projectId }
+  const [found] = filters ? await listImages(core.database, resource, query) : []
+  if (!found) throw notFound(resource, place.id)
+  return String(found['id'])
+}
+
+const without = (name: string, item: string): string => {
+  const { [name]: _, ...rest } = JSON.parse(item) as Record<string, unknown>
   return JSON.stringify(rest)
 }
 

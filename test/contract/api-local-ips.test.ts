@@ -123,6 +123,27 @@ describe('an association', () => {
     refused(unknown, 'BadRequest', /Port .* not found/)
   })
 
+  test('is found page by page, each page behind the port before', async () => {
+    const one = await made()
+    const ports = await Promise.all([1, 2, 3, 4, 5].map(() => portInside()))
+    for (const port of ports) answered(await associate(one, port), 201)
+    const seen: string[] = []
+    for (let next: string | undefined = `${path(one)}?limit=2&fields=fixed_port_id&sort_key=fixed_ip`; next; ) {
+      const page = answered(await owner.get(next), 200)
+      seen.push(...page.port_associations.map((each: Item) => each['fixed_port_id']))
+      const link = page.port_associations_links.find(({ rel }: Item) => rel === 'next')
+      next = link && new URL(link.href).pathname.replace('/v2.0/', '') + new URL(link.href).search
+    }
+    const ordered = answered(await owner.get(`${path(one)}?sort_key=fixed_ip`), 200).port_associations
+    assert.deepEqual(
+      seen,
+      ordered.map((each: Item) => each['fixed_port_id']),
+    )
+    assert.equal(seen.length, 5)
+    for (const marker of ['', 'x', one['id']])
+      refused(await owner.get(`${path(one)}?limit=2&marker=${marker}`), 'LocalIPAssociationNotFound')
+  })
+
   test('goes with its address', async () => {
     const [one, port, many] = [await made(), await portInside(), await several()]
     const [first, second] = many['fixed_ips']
