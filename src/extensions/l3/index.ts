@@ -4,6 +4,7 @@ import { routerAddress } from './addresses.ts'
 import { externalNetwork } from './external-network.ts'
 import { floatingIp } from './floating-ip.ts'
 import { floatingIpPool } from './pools.ts'
+import { haNetwork, haRouters } from './ha-network.ts'
 import { routerPorts } from './ports.ts'
 import { router } from './router.ts'
 import { routerSubnets } from './subnets.ts'
@@ -46,7 +47,11 @@ export const l3: readonly Extension[] = Object.freeze([
     { requires: ['router', 'extraroute'] },
   ),
   named('dvr', 'Distributed Virtual Router', 'Routers on every host that needs them.', '2014-06-1T10:00:00-00:00'),
-  named('l3-ha', 'HA Router extension', 'Routers on several hosts.', '2014-04-26T00:00:00-00:00'),
+  named('l3-ha', 'HA Router extension', 'Routers on several hosts.', '2014-04-26T00:00:00-00:00', {
+    requires: ['router'],
+    on: { router: haRouters },
+    resources: [haNetwork],
+  }),
   named(
     'router-admin-state-down-before-update',
     "Enforce Router's Admin State Down Before Update Extension",
