@@ -44,6 +44,7 @@ export function resourceRoutes(app: FastifyInstance, core: Core, { maxLimit }: {
   }
 }
 
+/** Clients repeat in the body of such a DELETE what its path says; it is not read. */
 function actionRoutes(app: FastifyInstance, core: Core, resource: ComposedResource): void {
   for (const action of resource.actions) {
     const member = action.on !== 'collection'
@@ -51,7 +52,6 @@ function actionRoutes(app: FastifyInstance, core: Core, resource: ComposedResour
       method: action.method,
       url: actionPath(core.model, resource, action),
       handler: async (request, reply) => {
-        if (action.method === 'DELETE') refuseBody(request)
         const { id: _id, parent_id: _parent, ...params } = request.params
         const call = { place: member ? placeOf(request) : null, params, query: paramsOf(request), body: request.body }
         return answer(reply, await runAction(core, resource, action, call, writeRequest(request)))
