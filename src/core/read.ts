@@ -128,9 +128,9 @@ export async function listObjects(
   return { items: shown, first: keys[0] ?? null, last: keys.at(-1) ?? null }
 }
 
-/** The id of the object that a page begins behind, which must be there for the caller. */
+/** The id of the object that a page begins behind, which must be there for the caller where markers are not open. */
 async function markerId(core: Core, resource: ComposedResource, caller: Caller, place: Place): Promise<string> {
-  const visible = visibleTo(core, resource, caller)
+  const visible = resource.openMarkers || visibleTo(core, resource, caller)
   if (resource.key === 'id') {
     const known = isUuid(place.id) && (await isVisible(core.database, resource, place.id, visible, caller.projectId))
     if (known) return place.id

@@ -153,6 +153,8 @@ export interface Resource<A extends Attributes = Attributes> extends ResourceHoo
   readonly inUse: ((before: Readonly<Draft>) => ApiError) | null
   /** True: who sees an object and may not change it hears that it is not there. */
   readonly discreet: boolean
+  /** True: a page may begin behind any object that exists, seen or not. Neutron has kinds of both sorts. */
+  readonly openMarkers: boolean
   /** One paragraph for the reference page. */
   readonly docs: string
 }
@@ -171,6 +173,7 @@ type Defaulted =
   | 'conflicts'
   | 'inUse'
   | 'discreet'
+  | 'openMarkers'
 type ResourceSpec<A extends Attributes> = Omit<Resource<A>, Defaulted> & Partial<Pick<Resource<A>, Defaulted>>
 
 export const defineResource = <const A extends Attributes>(spec: ResourceSpec<A>): Resource<A> =>
@@ -185,6 +188,7 @@ export const defineResource = <const A extends Attributes>(spec: ResourceSpec<A>
     conflicts: {},
     inUse: null,
     discreet: false,
+    openMarkers: false,
     parent: null,
     key: 'id',
     path: spec.plural.replaceAll('_', '-'),

@@ -20,6 +20,7 @@ export type QosPolicy = Row<typeof attributes>
 export const qosPolicy = defineResource({
   name: 'qos_policy',
   singular: 'policy',
+  openMarkers: true,
   plural: 'policies',
   policyName: 'policy',
   path: 'qos/policies',
