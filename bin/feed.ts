@@ -40,6 +40,7 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
       routersRealized: (ids) => recordRouterStatus(core, ids),
     },
     listen: listenAt(settings),
+    dnsDomain: settings.dnsDomain,
     server: `${hostname()}:${settings.listenPort}`,
     heartbeatMs: settings.heartbeatInterval * 1000,
     log,

@@ -24,6 +24,7 @@ const network: NetworkObject = {
   segments: [],
   subnets: [],
   dhcp: null,
+  dns_domain: 'openstacklocal',
 }
 const port = (id: string, generation = 1): PortObject => ({
   id,
@@ -38,6 +39,7 @@ const port = (id: string, generation = 1): PortObject => ({
   security_groups: [],
   allowed_address_pairs: [],
   dns_name: '',
+  extra_dhcp_opts: [],
 })
 
 const cleanups: (() => unknown)[] = []
@@ -52,7 +54,7 @@ const until = async (what: string, is: () => unknown): Promise<void> => {
 type Objects = Readonly<Record<WireKey, NetworkObject | PortObject>>
 
 /** A server that says what the test tells it to. */
-function scriptedServer(versions = { port: 2, network: 1 } as Record<string, number>) {
+function scriptedServer(versions = { port: 3, network: 2 } as Record<string, number>) {
   const folder = mkdtempSync(join(tmpdir(), 'deuteron-agent-'))
   const path = join(folder, 's')
   const server = new WebSocketServer({ noServer: true })
@@ -242,14 +244,15 @@ test('what fails is tried again and reported each way', async () => {
 })
 
 test('an agent that reads only version 1 of ports holds current objects', async () => {
-  const server = scriptedServer({ port: 1, network: 1 })
+  const server = scriptedServer({ port: 1, network: 2 })
   const agent = await agentOf(server, { dataplane: createSimDataplane(), versions: { port: [1] } })
   await connected(server)
   assert.deepEqual(server.hellos()[0]?.versions.port, [1])
-  const { dns_name: _dropped, ...rest } = port('p1')
+  const { dns_name: _name, extra_dhcp_opts: _options, ...rest } = port('p1')
   server.frame({ 'port/p1': { ...rest, allowed_address_pairs: ['fa:16:3e:00:00:09 10.0.0.9'] } as never })
   await until('the port', () => agent.world.world.port.size === 1)
   assert.equal(agent.world.world.port.get('p1')?.dns_name, '')
+  assert.deepEqual(agent.world.world.port.get('p1')?.extra_dhcp_opts, [])
   assert.deepEqual(agent.world.world.port.get('p1')?.allowed_address_pairs, [
     { ip_address: '10.0.0.9', mac_address: 'fa:16:3e:00:00:09' },
   ])
@@ -268,14 +271,14 @@ test('what a newer server told is not reported to one that does not know such ob
     routes: [],
     hosts: ['h1'],
   }
-  const newer = scriptedServer({ port: 2, network: 1, router: 1 })
+  const newer = scriptedServer({ port: 3, network: 2, router: 1 })
   const stateDir = join(newer.folder, 'state')
   const first = await agentOf(newer, { dataplane: createSimDataplane({ autoPlug: true }), stateDir })
   await connected(newer)
   newer.frame({ 'network/n1': network, 'router/r1': router as never })
   await until('its report', () => newer.realizations().some(({ kind }) => kind === 'router'))
   await first.stop()
-  const older = scriptedServer({ port: 2, network: 1 })
+  const older = scriptedServer({ port: 3, network: 2 })
   const agent = await agentOf(older, { dataplane: createSimDataplane({ autoPlug: true }), stateDir })
   await connected(older)
   await until('another report', () => older.realizations().some(({ kind }) => kind === 'network'))

@@ -6,6 +6,7 @@
  */
 import { protocolNumber } from '#resources/security-group-protocols.ts'
 import type {
+  DhcpOptionObject,
   GroupMemberObject,
   NeighborObject,
   NetworkObject,
@@ -28,6 +29,7 @@ export interface PortRow {
   readonly port_security_enabled: boolean
   readonly allowed_address_pairs: readonly { readonly ip_address: string; readonly mac_address?: string }[]
   readonly dns_name: string
+  readonly extra_dhcp_opts: readonly DhcpOptionObject[]
   /** Empty when unbound. */
   readonly binding_host: string
   readonly binding_vif_type: string
@@ -93,6 +95,11 @@ export const portObject = (row: PortRow): PortObject => ({
     mac_address: mac_address ?? row.mac_address,
   })),
   dns_name: row.dns_name,
+  extra_dhcp_opts: row.extra_dhcp_opts.map(({ opt_name, opt_value, ip_version }) => ({
+    opt_name,
+    opt_value,
+    ip_version,
+  })),
 })
 
 export const neighborObject = (row: PortRow, host: string): NeighborObject => ({

@@ -26,6 +26,8 @@ export interface FeedOptions {
   readonly source: ChangeSource
   readonly effects: FeedEffects
   readonly listen: ListenAt
+  /** The domain that DHCP hands out where a network has none of its own. */
+  readonly dnsDomain: string
   /** Names this server to agents and operators; unique among those on one database. */
   readonly server: string
   /** How often agents are to report. */
@@ -84,6 +86,7 @@ class FeedServer implements Feed {
     this.#replica = createReplica({
       database,
       position: source.position(),
+      dnsDomain: options.dnsDomain,
       onSettled: (marks) => this.#onSettled(marks),
       log,
     })
@@ -139,7 +142,7 @@ class FeedServer implements Feed {
   }
 
   recompute(host: string): Promise<ReadonlyMap<WireKey, WireObject>> {
-    return recompute(this.#options.database, host)
+    return recompute(this.#options.database, host, this.#options.dnsDomain)
   }
 
   async #onChanges(rows: readonly ChangeRow[], position: string): Promise<void> {

@@ -7,7 +7,7 @@ import type { GroupRow, NetworkRow, PortRow, RouterRow } from './derive.ts'
 
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
-  binding_host, binding_vif_type, binding_vnic_type`
+  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type`
 
 const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`
 const PORTS_OF_TOPICS = `${PORTS_BY_ID}
@@ -35,6 +35,7 @@ export async function readPorts(database: Database, topics: PortTopics): Promise
 
 const NETWORKS = `
   select n.id, n.revision_number as generation, n.project_id, n.admin_state_up, n.mtu,
+    rtrim(coalesce(nullif(n.dns_domain, ''), $3), '.') as dns_domain,
     (select coalesce(json_agg(json_build_object(
         'id', s.id, 'network_type', s.network_type, 'physical_network', s.physical_network,
         'segmentation_id', s.segmentation_id) order by s.segment_index, s.id), '[]')
@@ -52,13 +53,14 @@ const NETWORKS = `
   from networks n where n.id = any($1::uuid[])
     or n.id in (select b.network_id from dhcp_bindings b where b.host = any($2::text[]))`
 
-/** The networks with these ids, and those whose DHCP these hosts are to serve. */
+/** The networks with these ids, and those whose DHCP these hosts are to serve; without a domain they have `dnsDomain`. */
 export async function readNetworks(
   database: Database,
+  dnsDomain: string,
   ids: readonly string[],
   hosts: readonly string[] = [],
 ): Promise<ReadonlyMap<string, NetworkRow>> {
-  const rows = await database.query<NetworkRow>(NETWORKS, [ids, hosts])
+  const rows = await database.query<NetworkRow>(NETWORKS, [ids, hosts, dnsDomain])
   return new Map(rows.map((row) => [row.id, row]))
 }
 

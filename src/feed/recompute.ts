@@ -28,7 +28,8 @@ const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'b
 const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
   'admin_state_up', p.admin_state_up, 'status', p.status, 'device_owner', p.device_owner, 'fixed_ips', p.fixed_ips,
   'security_group_ids', p.security_group_ids, 'port_security_enabled', p.port_security_enabled,
-  'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'binding_host', p.binding_host,
+  'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'extra_dhcp_opts', p.extra_dhcp_opts,
+  'binding_host', p.binding_host,
   'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type)`
 const CLOSURE = `
   with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND}),
@@ -51,11 +52,15 @@ interface Closure {
   readonly members: readonly { readonly group: string; readonly port: PortRow }[]
 }
 
-/** By key. Reads in several statements: compare only while nobody writes. */
-export async function recompute(database: Database, host: string): Promise<ReadonlyMap<WireKey, WireObject>> {
+/** By key; `dnsDomain` is the server's setting. Reads in several statements: compare only while nobody writes. */
+export async function recompute(
+  database: Database,
+  host: string,
+  dnsDomain: string,
+): Promise<ReadonlyMap<WireKey, WireObject>> {
   const [closure] = await database.query<Record<keyof Closure, never>>(CLOSURE, [host])
   const { ports, networks: near, neighbors, members } = closure as unknown as Closure
-  const networks = await readNetworks(database, near)
+  const networks = await readNetworks(database, dnsDomain, near)
   const routers = await readRouters(database, [], [host], near)
   const groups = await readGroups(database, [...new Set(ports.flatMap(({ security_group_ids }) => security_group_ids))])
   const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]

@@ -31,6 +31,8 @@ export interface Replica {
 export interface ReplicaOptions {
   readonly database: Database
   readonly position: string
+  /** Of networks without a domain of their own. */
+  readonly dnsDomain: string
   /** Called when the topics stand still again, with what may have changed by host. */
   readonly onSettled: (marks: ReadonlyMap<string, ReadonlySet<WireKey>>) => void
   readonly log: Logger
@@ -38,7 +40,7 @@ export interface ReplicaOptions {
 
 const RETRY_MS = 250
 
-export function createReplica({ database, position: start, onSettled, log }: ReplicaOptions): Replica {
+export function createReplica({ database, position: start, dnsDomain, onSettled, log }: ReplicaOptions): Replica {
   const topics = new Topics()
   let position = start
   let nextPosition = start
@@ -48,7 +50,7 @@ export function createReplica({ database, position: start, onSettled, log }: Rep
   const readUntilItWorks = async (wants: Wants): Promise<Loaded | null> => {
     while (!closed) {
       try {
-        return await read(database, wants)
+        return await read(database, dnsDomain, wants)
       } catch (error) {
         log.warn({ err: error }, 'desired state cannot be read; trying again')
         await sleep(RETRY_MS)
@@ -100,14 +102,14 @@ export function createReplica({ database, position: start, onSettled, log }: Rep
   }
 }
 
-async function read(database: Database, wants: Wants): Promise<Loaded> {
+async function read(database: Database, dnsDomain: string, wants: Wants): Promise<Loaded> {
   const { hosts, boundTo, membersOf } = wants
   const [at, behind] = [[...hosts], [...boundTo]]
   const topics = { ids: [...wants.ports], hosts: at, networks: behind, groups: [...membersOf] }
   const anyPorts = wants.ports.size + hosts.size + boundTo.size + membersOf.size > 0
   const [ports, networks, routers, groups, chassis] = await Promise.all([
     anyPorts ? readPorts(database, topics) : new Map(),
-    wants.networks.size + hosts.size > 0 ? readNetworks(database, [...wants.networks], at) : new Map(),
+    wants.networks.size + hosts.size > 0 ? readNetworks(database, dnsDomain, [...wants.networks], at) : new Map(),
     wants.routers.size + hosts.size + boundTo.size > 0
       ? readRouters(database, [...wants.routers], at, behind)
       : new Map(),

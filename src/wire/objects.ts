@@ -6,7 +6,7 @@
  * References (by id) may point at objects that have not arrived yet: what needs them waits, closed, until in sync.
  */
 
-/** A port bound to this host, version 2. */
+/** A port bound to this host, version 3. */
 export interface PortObject {
   readonly id: string
   readonly network_id: string
@@ -24,9 +24,18 @@ export interface PortObject {
   readonly allowed_address_pairs: readonly { readonly ip_address: string; readonly mac_address: string }[]
   /** Host name handed out by DHCP. */
   readonly dns_name: string
+  /** What DHCP tells this port besides, or instead of, what it tells its subnets. */
+  readonly extra_dhcp_opts: readonly DhcpOptionObject[]
 }
 
-/** A network with ports on this host, version 1. */
+/** As the API has it: the name may be a number, or begin with tags (`tag:ipxe,bootfile-name`); the value may be empty. */
+export interface DhcpOptionObject {
+  readonly opt_name: string
+  readonly opt_value: string
+  readonly ip_version: 4 | 6
+}
+
+/** A network with ports on this host, version 2. */
 export interface NetworkObject {
   readonly id: string
   readonly generation: number
@@ -37,6 +46,8 @@ export interface NetworkObject {
   readonly subnets: readonly SubnetObject[]
   /** The distributed DHCP server's port: same addresses on every host. Null when no subnet has DHCP. */
   readonly dhcp: DhcpPortObject | null
+  /** The domain that DHCP hands out, without a dot at its end; empty: none. */
+  readonly dns_domain: string
 }
 
 export interface SegmentObject {

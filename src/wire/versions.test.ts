@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { fingerprint } from '#kernel/fingerprint.ts'
-import type { PortObject } from './objects.ts'
+import type { NetworkObject, PortObject } from './objects.ts'
 import { convertDown, convertUp, currentVersion, negotiate, readableVersions, shapeOf, wireTypes } from './versions.ts'
 
 const fixture = JSON.parse(readFileSync(new URL('versions.fixture.json', import.meta.url), 'utf8')) as unknown
@@ -47,21 +47,57 @@ const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
       maxLength: 3,
     }),
     dns_name: fc.string(),
+    extra_dhcp_opts: fc.array(
+      fc.record(
+        { opt_name: fc.string(), opt_value: fc.string(), ip_version: fc.constantFrom(4 as const, 6 as const) },
+        { noNullPrototype: true },
+      ),
+      { maxLength: 3 },
+    ),
   },
   { noNullPrototype: true },
 )
 
-test('a port sent in version 1 arrives whole but for its DNS name', () => {
+test('a port sent in version 1 arrives whole but for its DNS name and DHCP options', () => {
   fc.assert(
     fc.property(arbitraryPort, (port) => {
       const older = convertDown('port', port, 1)
       assert.equal(shapeOf('port', 1)?.fault(older, ''), null)
       assert.ok(!('dns_name' in older))
       const back = convertUp('port', older, 1)
-      assert.equal(shapeOf('port', 2)?.fault(back, ''), null)
-      assert.deepEqual(back, { ...port, dns_name: '' })
+      assert.equal(shapeOf('port', 3)?.fault(back, ''), null)
+      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [] })
     }),
   )
+})
+
+test('a port sent in version 2 arrives whole but for its DHCP options', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      const older = convertDown('port', port, 2)
+      assert.equal(shapeOf('port', 2)?.fault(older, ''), null)
+      assert.ok(!('extra_dhcp_opts' in older))
+      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [] })
+    }),
+  )
+})
+
+test('a network sent in version 1 arrives with the domain that every network had then', () => {
+  const network: NetworkObject = {
+    id: 'n',
+    generation: 1,
+    project_id: 'p',
+    admin_state_up: true,
+    mtu: 1450,
+    segments: [],
+    subnets: [],
+    dhcp: null,
+    dns_domain: 'example.org',
+  }
+  const older = convertDown('network', network, 1)
+  assert.equal(shapeOf('network', 1)?.fault(older, ''), null)
+  assert.ok(!('dns_domain' in older))
+  assert.deepEqual(convertUp('network', older, 1), { ...network, dns_domain: 'openstacklocal' })
 })
 
 test('an object in its newest version travels unchanged', () => {
@@ -75,9 +111,9 @@ test('an object in its newest version travels unchanged', () => {
 
 test('negotiation takes the highest common version', () => {
   const all = readableVersions()
-  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3] }), {
+  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4] }), {
     ok: true,
-    versions: { port: 2, network: 1, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
+    versions: { port: 3, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
   })
   const old = negotiate({ ...all, port: [1] })
   assert.equal(old.ok && old.versions.port, 1)
@@ -88,7 +124,7 @@ test('negotiation takes the highest common version', () => {
 test('negotiation without a common version says which type and what to do', () => {
   const future = negotiate({ ...readableVersions(), port: [9] })
   assert.equal(future.ok, false)
-  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 2; upgrade/)
+  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 3; upgrade/)
   assert.equal(negotiate({}).ok, false)
   assert.equal(negotiate({ ...readableVersions(), network: [] }).ok, false)
 })

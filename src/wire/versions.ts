@@ -5,7 +5,7 @@
  * add the new fingerprint to `versions.fixture.json`. Old rungs never change: hosts that run an older build speak them.
  * An agent names the versions it reads; a server converts down, an agent up, so both hold current objects only.
  */
-import type { PortObject, WireObject, WireType, WireTypes } from './objects.ts'
+import type { NetworkObject, PortObject, WireObject, WireType, WireTypes } from './objects.ts'
 import { flag, list, nullable, oneOf, record, type Shape, text, type TypeOf, whole } from './shape.ts'
 
 /** An object in some version; only the ladder knows which members it has. */
@@ -42,13 +42,20 @@ const portMembers = {
 /** Address pairs were lines of `<mac> <ip>`; ports had no DNS name. */
 const port1 = record({ ...portMembers, allowed_address_pairs: list(text) })
 export type PortObjectV1 = TypeOf<typeof port1>
-const port2 = record({
+const port2Members = {
   ...portMembers,
   allowed_address_pairs: list(record({ ip_address: text, mac_address: text })),
   dns_name: text,
+}
+/** Ports had no DHCP options of their own. */
+const port2 = record(port2Members)
+export type PortObjectV2 = TypeOf<typeof port2>
+const port3 = record({
+  ...port2Members,
+  extra_dhcp_opts: list(record({ opt_name: text, opt_value: text, ip_version: oneOf(4, 6) })),
 })
 
-const portUp = (older: PortObjectV1): PortObject => ({
+const port2Up = (older: PortObjectV1): PortObjectV2 => ({
   ...older,
   allowed_address_pairs: older.allowed_address_pairs.map((line) => {
     const [mac_address = '', ip_address = ''] = line.split(' ')
@@ -57,13 +64,16 @@ const portUp = (older: PortObjectV1): PortObject => ({
   dns_name: '',
 })
 
-const portDown = (newer: PortObject): PortObjectV1 => {
+const port2Down = (newer: PortObjectV2): PortObjectV1 => {
   const { dns_name: _lost, allowed_address_pairs, ...rest } = newer
   const pairs = allowed_address_pairs.map(({ ip_address, mac_address }) => `${mac_address} ${ip_address}`)
   return { ...rest, allowed_address_pairs: pairs }
 }
 
-const network1 = record({
+const port3Up = (older: PortObjectV2): PortObject => ({ ...older, extra_dhcp_opts: [] })
+const port3Down = ({ extra_dhcp_opts: _lost, ...rest }: PortObject): PortObjectV2 => rest
+
+const networkMembers = {
   id: text,
   generation: whole,
   project_id: text,
@@ -91,7 +101,16 @@ const network1 = record({
     }),
   ),
   dhcp: nullable(record({ port_id: text, mac_address: text, fixed_ips: list(fixedIp) })),
-})
+}
+const network1 = record(networkMembers)
+export type NetworkObjectV1 = TypeOf<typeof network1>
+const network2 = record({ ...networkMembers, dns_domain: text })
+
+/** What every network's DHCP handed out before networks said it. */
+const DOMAIN_V1 = 'openstacklocal'
+const network2Up = (older: NetworkObjectV1): NetworkObject => ({ ...older, dns_domain: DOMAIN_V1 })
+const network2Down = ({ dns_domain: _lost, ...rest }: NetworkObject): NetworkObjectV1 => rest
+
 const neighbor1 = record({ id: text, network_id: text, mac_address: text, ip_addresses: list(text), host: text })
 const chassis1 = record({ id: text, tunnel_ip: nullable(text) })
 const securityGroup1 = record({
@@ -135,8 +154,8 @@ const router1 = record({
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
 const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
-  port: port2 satisfies Same<TypeOf<typeof port2>, PortObject>,
-  network: network1 satisfies Same<TypeOf<typeof network1>, WireTypes['network']>,
+  port: port3 satisfies Same<TypeOf<typeof port3>, PortObject>,
+  network: network2 satisfies Same<TypeOf<typeof network2>, NetworkObject>,
   neighbor: neighbor1 satisfies Same<TypeOf<typeof neighbor1>, WireTypes['neighbor']>,
   chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
   security_group: securityGroup1 satisfies Same<TypeOf<typeof securityGroup1>, WireTypes['security_group']>,
@@ -145,8 +164,14 @@ const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
 }
 
 const ladders: { readonly [T in WireType]: Ladder } = {
-  port: { first: port1, rungs: [{ shape: newest.port, up: portUp, down: portDown }] },
-  network: { first: newest.network, rungs: [] },
+  port: {
+    first: port1,
+    rungs: [
+      { shape: port2, up: port2Up, down: port2Down },
+      { shape: newest.port, up: port3Up, down: port3Down },
+    ],
+  },
+  network: { first: network1, rungs: [{ shape: newest.network, up: network2Up, down: network2Down }] },
   neighbor: { first: newest.neighbor, rungs: [] },
   chassis: { first: newest.chassis, rungs: [] },
   security_group: { first: newest.security_group, rungs: [] },

@@ -53,6 +53,7 @@ const network: WireTypes['network'] = {
     },
   ],
   dhcp: null,
+  dns_domain: 'openstacklocal',
 }
 const port = (id: string, generation = 1): WireTypes['port'] => ({
   id,
@@ -67,6 +68,7 @@ const port = (id: string, generation = 1): WireTypes['port'] => ({
   security_groups: [GROUP],
   allowed_address_pairs: [],
   dns_name: '',
+  extra_dhcp_opts: [],
 })
 const group: WireTypes['security_group'] = { id: GROUP, generation: 1, stateful: true, rules: [] }
 

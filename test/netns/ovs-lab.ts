@@ -307,6 +307,7 @@ export const network = (id: string, vni: number | null, more: Partial<NetworkObj
   ],
   subnets: [],
   dhcp: null,
+  dns_domain: 'openstacklocal',
   ...more,
 })
 
@@ -327,6 +328,7 @@ export const portNumber = (n: number, more: Partial<PortObject> = {}): PortObjec
   security_groups: ['open'],
   allowed_address_pairs: [],
   dns_name: '',
+  extra_dhcp_opts: [],
   ...more,
 })
 

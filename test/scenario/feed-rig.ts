@@ -67,6 +67,8 @@ export interface PortSpec {
   readonly owner?: string
   readonly failed?: boolean
   readonly pairs?: readonly string[]
+  /** Boot file that DHCP names. */
+  readonly bootfile?: string
 }
 
 /** Networks a router has interfaces in, its gateway's, and the hosts it is placed on. */
@@ -104,14 +106,15 @@ export class Edits {
     this.#poke()
   }
 
-  network(name: string, mtu = 1450): Promise<void> {
+  network(name: string, mtu = 1450, domain = ''): Promise<void> {
     const id = idOf(name)
     return this.#edit(async (tx) => {
       const before = await tx.query('select 1 from networks where id = $1', [id])
       await tx.query(
-        `insert into networks (id, project_id, name, admin_state_up, mtu, revision_number) values ($1, 'p', $2, true, $3, 1)
-         on conflict (id) do update set mtu = $3, revision_number = networks.revision_number + 1`,
-        [id, name, mtu],
+        `insert into networks (id, project_id, name, admin_state_up, mtu, dns_domain, revision_number)
+         values ($1, 'p', $2, true, $3, $4, 1)
+         on conflict (id) do update set mtu = $3, dns_domain = $4, revision_number = networks.revision_number + 1`,
+        [id, name, mtu, domain],
       )
       if (before.length === 0) {
         const vni = Number.parseInt(id.slice(0, 6), 16) % 16_000_000
@@ -187,6 +190,7 @@ export class Edits {
     const mac = `fa:16:3e:${[16, 8, 0].map((shift) => ((spec.address >> shift) & 255).toString(16).padStart(2, '0')).join(':')}`
     const vif = spec.host === '' ? 'unbound' : spec.failed ? 'binding_failed' : 'ovs'
     const pairs = (spec.pairs ?? []).map((ip_address) => ({ ip_address, mac_address: mac }))
+    const options = spec.bootfile === undefined ? [] : [{ opt_name: '67', opt_value: spec.bootfile, ip_version: 4 }]
     const facts = [
       id,
       idOf(spec.network),
@@ -197,15 +201,17 @@ export class Edits {
       spec.host,
       vif,
       JSON.stringify(pairs),
+      JSON.stringify(options),
     ]
     return this.#edit(async (tx) => {
       await tx.query(
         `insert into ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
            device_owner, fixed_ips, security_group_ids, port_security_enabled, allowed_address_pairs, binding_host,
-           binding_vnic_type, binding_profile, binding_vif_type, binding_vif_details, revision_number, dns_name)
-         values ($1, 'p', $2, '', '', $3, true, 'DOWN', '', $4, $5, $6, true, $9, $7, 'normal', '{}', $8, '{}', 1, '')
+           binding_vnic_type, binding_profile, binding_vif_type, binding_vif_details, revision_number, dns_name,
+           extra_dhcp_opts)
+         values ($1, 'p', $2, '', '', $3, true, 'DOWN', '', $4, $5, $6, true, $9, $7, 'normal', '{}', $8, '{}', 1, '', $10)
          on conflict (id) do update set fixed_ips = $5, security_group_ids = $6, binding_host = $7, binding_vif_type = $8,
-           allowed_address_pairs = $9, revision_number = ports.revision_number + 1,
+           allowed_address_pairs = $9, extra_dhcp_opts = $10, revision_number = ports.revision_number + 1,
            status = case when ports.binding_host = $7 then ports.status else 'DOWN' end`,
         facts,
       )
@@ -240,13 +246,14 @@ export class Edits {
   }
 
   async #routerPort(tx: Transaction, router: string, network: string, owner: string): Promise<void> {
+    const name = `${owner} of ${router} in ${network}`
     const fixed = JSON.stringify([{ subnet_id: idOf(`subnet of ${network}`), ip_address: '10.0.0.1' }])
     await tx.query(
       `insert into ports (id, project_id, network_id, mac_address, admin_state_up, status, device_owner, fixed_ips,
          security_group_ids, port_security_enabled, allowed_address_pairs, binding_host, binding_vnic_type,
          binding_vif_type, revision_number, dns_name, router_id)
        values ($1, 'p', $2, $3, true, 'DOWN', $4, $5, '{}', false, '[]', '', 'normal', 'unbound', 1, '', $6)`,
-      [idOf(`${router} in ${network}`), idOf(network), macOf(router), owner, fixed, idOf(router)],
+      [idOf(name), idOf(network), macOf(name), owner, fixed, idOf(router)],
     )
   }
 
@@ -396,6 +403,7 @@ export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
         routersRealized: async () => {},
       },
       listen: { socket: join(folder, server) },
+      dnsDomain: 'rig.example.',
       server,
       heartbeatMs,
       watchMs: 100,

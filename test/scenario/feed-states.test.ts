@@ -12,6 +12,7 @@ interface State {
   /** Rule → [its group, the remote group]. */
   readonly rules: Readonly<Record<string, readonly [string, string | null]>>
   readonly mtu: Readonly<Record<string, number>>
+  readonly domain: Readonly<Record<string, string>>
   readonly dhcp: Readonly<Record<string, boolean>>
   readonly routers: Readonly<Record<string, RouterSpec>>
   /** Hosts that serve a network's DHCP without having to have ports of it. */
@@ -27,11 +28,22 @@ const port = (network: string, host: string, address: number, groups: string[] =
 })
 /** Ports live on it, and no agent runs there. */
 const ABSENT = 'h4'
-const NONE = { ports: {}, rules: {}, mtu: {}, dhcp: {}, routers: {}, served: {} }
+const NONE = { ports: {}, rules: {}, mtu: {}, domain: {}, dhcp: {}, routers: {}, served: {} }
 
 const STATES: readonly State[] = [
   { name: 'nothing', ...NONE },
   { name: 'one port', ...NONE, ports: { a: port('red', 'h1', 11) } },
+  {
+    name: 'the port has a boot file, and nothing else',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11, ['web'], { bootfile: 'a.0' }) },
+  },
+  {
+    name: 'another boot file, and the network a domain',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11, ['web'], { bootfile: 'b.0' }) },
+    domain: { red: 'red.example.', blue: 'blue.example.' },
+  },
   {
     name: 'neighbours',
     ...NONE,
@@ -147,7 +159,8 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
   for (const [name, [group]] of Object.entries(from.rules)) if (!to.rules[name]) await edits.dropRule(name, group)
   for (const [name, [group, remote]] of Object.entries(to.rules)) await edits.rule(name, group, remote)
   for (const network of ['red', 'blue']) {
-    if ((from.mtu[network] ?? 1450) !== (to.mtu[network] ?? 1450)) await edits.network(network, to.mtu[network] ?? 1450)
+    if (from.mtu[network] !== to.mtu[network] || from.domain[network] !== to.domain[network])
+      await edits.network(network, to.mtu[network], to.domain[network])
     if (from.dhcp[network] && !to.dhcp[network]) await edits.dropSubnet(`subnet of ${network}`, network)
     if (!from.dhcp[network] && to.dhcp[network]) await edits.subnet(`subnet of ${network}`, network)
   }

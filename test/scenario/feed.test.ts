@@ -40,6 +40,8 @@ interface Step {
     | 'rule'
     | 'drop rule'
     | 'mtu'
+    | 'domain'
+    | 'bootfile'
     | 'router'
     | 'drop router'
     | 'serve'
@@ -61,6 +63,8 @@ const steps = fc.array(
       'rule',
       'drop rule',
       'mtu',
+      'domain',
+      'bootfile',
       'router',
       'router',
       'drop router',
@@ -130,6 +134,10 @@ class History {
         return edits.rule(`${group} ${where}`, group, where === 0 ? null : pick(GROUPS, where))
       case 'drop rule':
         return edits.dropRule(`${group} ${where}`, group)
+      case 'bootfile':
+        return last && set({ ...last, ...(where > 0 && { bootfile: `${where}.0` }) })
+      case 'domain':
+        return edits.network(pick(['red', 'blue'], who), 1450, where === 0 ? '' : `d${where}.example.`)
       case 'mtu':
         return edits.network(pick(['red', 'blue'], who), 1400 + where)
       case 'router':
@@ -379,21 +387,58 @@ test('a plugged port is ACTIVE, an unplugged one DOWN, with a real agent', async
   await rig.converged([{ name: 'h1', agent }], [feed])
 })
 
-test('an agent that reads version 1 of ports beside one that reads version 2', async () => {
+test('agents that read older versions of ports and networks beside one that reads the newest', async () => {
   await using rig = await cloud()
   const feed = await rig.feed('A')
-  const hosts = [
-    { name: 'h1', ...(await rig.host('h1', ['A'], { versions: { port: [1] } })) },
-    { name: 'h2', ...(await rig.host('h2', ['A'])) },
-  ]
+  const oldest = { name: 'h1', ...(await rig.host('h1', ['A'], { versions: { port: [1] } })) }
+  const newest = { name: 'h2', ...(await rig.host('h2', ['A'])) }
+  const middle = await rig.host('h4', ['A'], { versions: { port: [1, 2], network: [1] } })
   using old = await listener(rig, 'A', 'h3', { versions: { ...readableVersions(), port: [1] } })
   for (const name of HOSTS) await rig.edits.port(`p ${name}`, spec(rig, name, { pairs: ['10.7.0.0/24'] }), null)
-  await rig.converged(hosts, [feed])
+  await rig.edits.network('red', 1450, 'red.example.')
+  const inMiddle = spec(rig, 'h4', { bootfile: 'x.0' })
+  await rig.edits.port('p h4', inMiddle, null)
+  await rig.converged([oldest, newest], [feed])
+  const { world } = middle.agent.world
+  await until('the one in between has its port', () => world.port.has(idOf('p h4')) && world.network.has(idOf('red')))
+  assert.deepEqual(world.port.get(idOf('p h4'))?.extra_dhcp_opts, [])
+  assert.equal(world.network.get(idOf('red'))?.dns_domain, 'openstacklocal')
+  assert.equal(newest.agent.world.world.network.get(idOf('red'))?.dns_domain, 'red.example')
   await until('the old one has its port', () =>
     old.frames.some(({ put }) => put.some(([key]) => key.startsWith('port/'))),
   )
   const sent = old.frames.flatMap(({ put }) => put).find(([key]) => key.startsWith('port/'))?.[2] as PortObject
   assert.deepEqual(sent.allowed_address_pairs, [{ ip_address: '10.7.0.0/24', mac_address: sent.mac_address }])
+})
+
+test('a DHCP option of a port and the domain of a network are one object each to whom they concern', async () => {
+  await using rig = await cloud()
+  const feed = await rig.feed('A')
+  const plain = spec(rig, 'h1')
+  await rig.edits.port('p', plain, null)
+  using near = await listener(rig, 'A', 'h1')
+  await until('the port is there', () => near.frames.some(({ put }) => put.some(([key]) => key.startsWith('port/'))))
+  await until('in sync', () => near.frames.at(-1)?.in_sync)
+  const network = feed.worldOf('h1').get(`network/${idOf('red')}`)
+  assert.equal((network as { dns_domain?: string } | undefined)?.dns_domain, 'rig.example', 'the setting')
+  const told = async (edit: () => Promise<void>): Promise<unknown> => {
+    const before = near.frames.length
+    await edit()
+    await until('a frame', () => near.frames.length > before)
+    await sleep(100)
+    return near.frames
+      .slice(before)
+      .flatMap(({ put, drop }) => [...put.map(([key, , object]) => [key, object]), ...drop])
+  }
+  const options = (object: unknown): unknown => (object as PortObject).extra_dhcp_opts
+  const [port] = (await told(() => rig.edits.port('p', { ...plain, bootfile: 'x.0' }, plain))) as [string, unknown][]
+  assert.equal(port?.[0], `port/${idOf('p')}`)
+  assert.deepEqual(options(port?.[1]), [{ opt_name: '67', opt_value: 'x.0', ip_version: 4 }])
+  const domain = (await told(() => rig.edits.network('red', 1450, 'red.example.'))) as [string, unknown][]
+  assert.deepEqual(
+    domain.map(([key, object]) => [key, (object as { dns_domain: string }).dns_domain]),
+    [[`network/${idOf('red')}`, 'red.example']],
+  )
 })
 
 test('who may not connect is refused with the reason, and the list of agents shows it', async () => {

@@ -79,7 +79,7 @@ const line = ({ kind, id, generation, state }: Report): string => `${kind}/${id}
 /** What each host reports is what SQL says it must have, generation by generation. */
 async function realizationsAreRight(database: Database): Promise<void> {
   for (const host of HOSTS) {
-    const want = [...(await recompute(database, host))].flatMap(([key, object]) => {
+    const want = [...(await recompute(database, host, 'openstacklocal'))].flatMap(([key, object]) => {
       const { type: kind, id } = splitKey(key)
       return REALIZED.has(kind)
         ? [line({ kind, id, generation: (object as { generation: number }).generation, state: 'done' })]
@@ -102,7 +102,7 @@ async function disksAreRight(database: Database, { disks }: Agents): Promise<voi
     const file = new DatabaseSync(join(state, 'world.db'))
     const rows = file.prepare('select key, body from object order by key').all()
     file.close()
-    const want = [...(await recompute(database, host))].toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const want = [...(await recompute(database, host, 'openstacklocal'))].toSorted(([a], [b]) => (a < b ? -1 : 1))
     assert.ok(want.length > 0)
     assert.deepEqual(
       Object.fromEntries(rows.map(({ key, body }) => [key, JSON.parse(String(body))])),

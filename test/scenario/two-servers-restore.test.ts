@@ -110,7 +110,7 @@ async function settled(machines: readonly Machine[], url: string): Promise<void>
     )
     const worlds = await Promise.all(
       machines.map(async ({ name, agent }) => {
-        const want = [...(await recompute(database, name))].toSorted(([a], [b]) => (a < b ? -1 : 1))
+        const want = [...(await recompute(database, name, 'openstacklocal'))].toSorted(([a], [b]) => (a < b ? -1 : 1))
         const same = JSON.stringify(sorted(want)) === JSON.stringify(sorted([...worldOf(agent)]))
         return same && agent.status().inSync && agent.status().connected ? [] : [`${name} does not know what it should`]
       }),

@@ -43,6 +43,7 @@ const port = (n: number, ips: readonly string[], part: Partial<PortObject> = {})
   security_groups: [],
   allowed_address_pairs: [],
   dns_name: '',
+  extra_dhcp_opts: [],
   ...part,
 })
 const network = (subnets: readonly SubnetObject[]): NetworkObject => ({
@@ -61,6 +62,7 @@ const network = (subnets: readonly SubnetObject[]): NetworkObject => ({
       ip_address: ip_version === 4 ? '10.0.0.2' : 'fd00::2',
     })),
   },
+  dns_domain: 'openstacklocal',
 })
 const wantOf = (subnets: readonly SubnetObject[], ports: readonly PortObject[]): DhcpWant => {
   const [want] = dhcpWants({

@@ -97,6 +97,7 @@ const opened = () => {
     mtu: 1450,
     subnets: [],
     dhcp: null,
+    dns_domain: '',
     segments: [{ id: 's', network_type: 'vxlan', physical_network: null, segmentation_id: 7 }],
   })
   return { put, desired }

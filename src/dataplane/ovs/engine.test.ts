@@ -133,6 +133,7 @@ const network = {
   mtu: 1450,
   subnets: [],
   dhcp: null,
+  dns_domain: '',
   segments: [{ id: 's', network_type: 'vxlan' as const, physical_network: null, segmentation_id: 7 }],
 }
 const group = { id: 'g1', generation: 4, stateful: true, rules: [sgRule({ protocol: 6 })] }

@@ -31,6 +31,7 @@ export const port = (id: string, more: Partial<PortObject> = {}): PortObject => 
   security_groups: [],
   allowed_address_pairs: [],
   dns_name: '',
+  extra_dhcp_opts: [],
   ...more,
 })
 
@@ -98,6 +99,7 @@ const objects = {
     dhcp: it.dhcp
       ? { port_id: `d${id}`, mac_address: mac(200), fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.2' }] }
       : null,
+    dns_domain: 'openstacklocal',
   })),
   neighbor: fc
     .record({
