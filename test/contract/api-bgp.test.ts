@@ -240,6 +240,21 @@ describe('agents', () => {
     refused(gone, 'DrAgentNotHostingBgpSpeaker')
   })
 
+  test('are each found by one of several speakers that come at once, and by the next when theirs goes', async () => {
+    await reports('b5')
+    const both = await Promise.all([speaker(), speaker()])
+    const [a = [], b = []] = await Promise.all(both.map(hosting))
+    assert.deepEqual([...a, ...b], ['b5'])
+    const [first, second] = (a.length > 0 ? both : both.toReversed()) as [Item, Item]
+    await reports('b6')
+    const spare = await bgpAgent('b6')
+    for (const id of await hosted(spare))
+      answered(await admin.delete(`agents/${spare['id']}/bgp-drinstances/${id}`), 204)
+    answered(await give(spare, first), 201)
+    answered(await admin.delete(`bgp-speakers/${first['id']}`), 204)
+    assert.equal((await hosting(second)).length, 1)
+  })
+
   test('are given and taken speakers by operators', async () => {
     await reports('b4')
     const of = await bgpAgent('b4')

@@ -60,6 +60,8 @@ const add: Action = {
       throw new ApiError('DrAgentInvalid', { id: agent_id })
     const [speaker] = await context.visible('bgp_speaker', [id])
     if (!speaker) throw new ApiError('BgpSpeakerNotFound', { id })
+    const [held] = await context.find(speakerAgent.name, { agent_id })
+    if (held) throw new ApiError('DrAgentAssociationError', { agent_id })
     await context.create(speakerAgent, { bgp_speaker_id: id, agent_id })
     return {}
   },
@@ -81,7 +83,15 @@ const remove: Action = {
   },
 }
 
-/** An agent that comes is given a speaker that waits for one; one that goes leaves its own to others. */
+/** The agents of a speaker that goes are free for those that wait for one. */
+export async function freeAgents(context: Context, bgp_speaker_id: string): Promise<void> {
+  const held = await context.find(speakerAgent.name, { bgp_speaker_id })
+  for (const { id } of held) await context.remove(speakerAgent, String(id))
+  // Not before the speaker itself is gone: it would wait for one as well.
+  for (const { agent_id } of held) context.afterWrite(() => schedule(context, { agent_id: String(agent_id) }))
+}
+
+/** An agent that comes is given a speaker that waits for one; one that goes leaves its own without. */
 export const bgpAgents: ExtensionPart = {
   actions: [list, add, remove],
   async inTx(context, { op, before, after }) {

@@ -74,7 +74,7 @@ export const speakerAgent = inner(
   { ...written, ...ofSpeaker, agent_id: uuid() },
   {
     conflicts: {
-      bgp_speaker_agents_one_speaker: ({ values: [agent_id] }) => new ApiError('DrAgentAssociationError', { agent_id }),
+      bgp_speaker_agents_one_speaker: 'again',
       bgp_speaker_agents_agent_id_fkey: 'again',
       bgp_speaker_agents_bgp_speaker_id_fkey: 'again',
     },

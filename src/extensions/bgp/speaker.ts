@@ -17,8 +17,8 @@ import {
   uuid,
   whole,
 } from '#model/define.ts'
-import { listAgents, schedule } from './agents.ts'
-import { route, speakerAgent, speakerNetwork, speakerPeer, untie } from './bindings.ts'
+import { freeAgents, listAgents, schedule } from './agents.ts'
+import { route, speakerNetwork, speakerPeer, untie } from './bindings.ts'
 import { asNumber } from './peer.ts'
 
 const ids = (table: string, column: string) =>
@@ -146,5 +146,6 @@ export const speaker: Resource = defineResource({
 }) as unknown as Resource
 
 async function release(context: Context, { id: bgp_speaker_id }: Speaker): Promise<void> {
-  for (const kind of [speakerPeer, speakerNetwork, speakerAgent]) await untie(context, kind, { bgp_speaker_id })
+  for (const kind of [speakerPeer, speakerNetwork]) await untie(context, kind, { bgp_speaker_id })
+  await freeAgents(context, bgp_speaker_id)
 }
