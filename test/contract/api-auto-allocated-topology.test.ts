@@ -64,6 +64,18 @@ test('a project asks for a network: refused until there is where it leads to, th
     assert.equal((await named('p2', 'networks')).length, 1)
     refused(await owner.get(`${path('p1')}?fields=colour`), 'BadRequest')
   })
+  await t.test('taken apart by hand it is forgotten, and made anew when asked for', async () => {
+    const someone = server.as('p9')
+    const first = answered(await someone.get(path('p9')), 200).auto_allocated_topology.id
+    const [router] = await named('p9', 'routers')
+    for (const { id } of answered(await someone.get('subnets?network_id=' + first), 200).subnets)
+      answered(await someone.put(`routers/${router?.['id']}/remove_router_interface`, { subnet_id: id }), 200)
+    answered(await someone.delete(`routers/${router?.['id']}`), 204)
+    assert.equal(answered(await someone.get(path('p9')), 200).auto_allocated_topology.id, first)
+    answered(await someone.delete(`networks/${first}`), 204)
+    assert.notEqual(answered(await someone.get(path('p9')), 200).auto_allocated_topology.id, first)
+    answered(await someone.delete(path('p9')), 204)
+  })
   await t.test('goes as a whole, or not at all', async () => {
     const [network] = await named('p1', 'networks')
     const port = await owner.make('port', { network_id: network?.['id'] })

@@ -101,15 +101,31 @@ export const autoAllocatedTopology = defineExtension({
       // Whose default came first is told by the second look.
       conflicts: { networks_one_default: 'again' },
       inTx: async (context, { op, before, after }) => {
-        if (op === 'delete' || !after?.['is_default']) return undefined
+        if (op === 'delete') return forget(context, String(before?.['id']))
+        if (!after?.['is_default']) return undefined
         // Only of what leads outside is there a default.
         if (!after['router:external']) return { is_default: false }
         if (!before?.['is_default']) await requireNoOther(context, String(after['id']))
         return undefined
       },
     },
+    router: {
+      inTx: async (context, { op, before }) =>
+        op === 'delete' ? withoutRouter(context, String(before?.['id'])) : undefined,
+    },
   },
 })
+
+/** Whoever deletes the network by hand has no topology any more; the next request makes a new one. */
+async function forget(context: Context, network_id: string): Promise<undefined> {
+  const found = firstOf(await context.find('auto_allocated_topology', { network_id }))
+  if (found) await context.remove(topology as Resource, String(found['id']))
+}
+
+async function withoutRouter(context: Context, router_id: string): Promise<undefined> {
+  const found = firstOf(await context.find('auto_allocated_topology', { router_id }))
+  if (found) await context.update(topology as Resource, String(found['id']), { router_id: null })
+}
 
 async function requireNoOther(context: Context, id: string): Promise<void> {
   const other = firstOf((await context.find('network', { is_default: true })).filter((one) => one['id'] !== id))

@@ -4,8 +4,8 @@
 create table auto_allocated_topologies (
   id uuid primary key,
   project_id text not null,
-  network_id uuid not null references networks on delete cascade deferrable initially deferred,
-  router_id uuid references routers on delete set null deferrable initially deferred,
+  network_id uuid not null references networks deferrable initially deferred,
+  router_id uuid references routers deferrable initially deferred,
   revision_number bigint not null,
   created_at timestamptz not null,
   updated_at timestamptz not null,
