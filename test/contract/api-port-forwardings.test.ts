@@ -286,6 +286,27 @@ describe('at the same time', () => {
     }
   })
 
+  test('a port that goes leaves nothing that leads to it, an interface in use stays', async () => {
+    const far = await inside(owner, '10.4.0.0/24')
+    const subnet_id = far['subnet'].id
+    for (let round = 0; round < 4; round++) {
+      await connect(owner, between['id'], { subnet_id })
+      const [fip, port] = [await floating(), await owner.make('port', { network_id: far['id'] })]
+      const off = owner.put(`routers/${between['id']}/remove_router_interface`, { subnet_id })
+      const [made, removed] = await Promise.all([forward(fip, port), off])
+      assert.deepEqual([made.status, removed.status], made.status === 201 ? [201, 409] : [400, 200])
+      if (removed.status === 200) await connect(owner, between['id'], { subnet_id })
+      const [, gone] = await Promise.all([
+        forward(fip, port, { external_port: 2, internal_port: 2 }),
+        owner.delete(`ports/${port['id']}`),
+      ])
+      answered(gone, 204)
+      const left = await shown(fip)
+      assert.deepEqual([left['port_forwardings'], left['router_id']], [[], null])
+      await disconnect(owner, between['id'], { subnet_id })
+    }
+  })
+
   test('whatever is asked, no two ranges overlap', async () => {
     const [fip, port] = [await floating(), await portInside()]
     const range = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 6 }))

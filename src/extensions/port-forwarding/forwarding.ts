@@ -67,8 +67,9 @@ export const portForwarding: Resource = defineResource({
   docs: 'Ports of a floating IP that lead to ports of a fixed IP behind a router.',
   notFound: { type: 'PortForwardingNotFound', param: 'id' },
   references: {
+    // In the order in which a port that goes takes its forwardings along.
+    internal_port_id: { resource: 'port', lock: 'share' },
     floatingip_id: { resource: 'floatingip', policyAttributes: ['project_id'], lock: 'update' },
-    internal_port_id: { resource: 'port' },
   },
   bumps: ['floatingip_id'],
   conflicts: {
