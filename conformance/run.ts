@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { messageOf, UserError } from '#launch/user-error.ts'
 import { fillCatalogue, logIn } from './catalogue.ts'
-import { type CloudOptions, defaultPools, extensionsOf, publicNetwork, type Server, startHosts, startServer } from './cloud.ts'
+import {
+  type CloudOptions,
+  defaultPools,
+  extensionsOf,
+  publicNetwork,
+  type Server,
+  startHosts,
+  startServer,
+} from './cloud.ts'
 import { inconsistencies } from './consistency.ts'
 import { injectFaults } from './faults.ts'
 import { startKeystone } from './keystone.ts'
