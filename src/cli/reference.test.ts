@@ -18,7 +18,8 @@ for (const [name, text] of Object.entries(pages)) {
 test('the pages name every error, and every attribute and extension a client can meet', () => {
   for (const type of Object.keys(catalogue)) assert.ok(pages['errors.md']?.includes(`| \`${type}\` |`), type)
   const model = compose(coreResources, extensions)
-  for (const { plural, attributes } of model.resources.values()) {
+  for (const { plural, attributes, operations } of model.resources.values()) {
+    if (operations.length === 0) continue
     assert.ok(pages['api.md']?.includes(`and \`${plural}\``), plural)
     for (const [name, { visible }] of Object.entries(attributes))
       if (visible) assert.ok(pages['api.md']?.includes(`| \`${name}\` |`), name)
