@@ -10,7 +10,10 @@ export interface Realization {
   /** The generation of the desired object that this speaks of. */
   readonly generation: number
   readonly state: RealizationState
-  /** One sentence when `state` is error or unsupported, or what was repaired when it is done after a foreign change; else null. */
+  /**
+   * One sentence when `state` is error or unsupported; when it is done, what was repaired after a foreign change, or
+   * what was left out that does not keep the object from working; else null.
+   */
   readonly message: string | null
   /** True when something foreign had to be put right (a deleted flow, port or namespace). */
   readonly repaired: boolean

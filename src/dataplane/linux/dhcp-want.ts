@@ -2,6 +2,7 @@
 import { formatIp, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
 import { fingerprint } from '#kernel/fingerprint.ts'
 import type { NetworkObject, PortObject, SubnetObject, World } from '#wire/objects.ts'
+import { type Asked, askedBy, CLIENT_TAGS, type LeftOut, type PortOption, portTag } from './dhcp-options.ts'
 
 /** One network's server on this host. */
 export interface DhcpWant {
@@ -10,6 +11,8 @@ export interface DhcpWant {
   readonly device: string
   readonly mac: string
   readonly mtu: number
+  /** Handed out to clients, and of the names the server knows; empty: none. */
+  readonly domain: string
   /** Address and prefix length, `10.0.0.2/24`, sorted. */
   readonly addresses: readonly string[]
   /** Those with DHCP. */
@@ -17,6 +20,12 @@ export interface DhcpWant {
   readonly leases: readonly Lease[]
   /** MACs of all ports of the network on this host, with addresses or without. */
   readonly macs: readonly string[]
+  /** Ports that ask for options and make their IPv6 addresses themselves. */
+  readonly guests: readonly { readonly mac: string; readonly tag: string }[]
+  /** What ports get besides. */
+  readonly options: readonly PortOption[]
+  /** What ports ask for and cannot get. */
+  readonly leftOut: readonly LeftOut[]
 }
 
 /** An address that one MAC gets. Of several for one MAC in a subnet the first counts: the port's first. */
@@ -24,12 +33,15 @@ export interface Lease {
   readonly mac: string
   readonly ip: string
   readonly hostname: string
+  /** Of the port, when it asks for options of its own. */
+  readonly tag: string | null
+  /** A client that says this gets the address, too. */
+  readonly clientId: string | null
 }
 
 /** Name of a network's DHCP interface on the switch: a device name, at most 15 characters. */
 export const dhcpDevice = (networkId: string): string => `dh${networkId.replaceAll('-', '').slice(0, 11)}`
 
-const DOMAIN = 'openstacklocal'
 const LEASE_SECONDS = 86_400
 
 /** One server per network that has a DHCP port; leases for the ports bound to this host only. */
@@ -56,26 +68,55 @@ function dhcpWant(
     const tooNarrow = network.mtu < 1280 && ip_address.includes(':') // RFC 8200 §5
     return length === undefined || tooNarrow ? [] : [`${ip_address}/${length}`]
   })
-  const given = new Set(subnets.filter(assignsAddresses).map(({ id }) => id))
-  const leases = ports.flatMap((port) =>
-    port.fixed_ips
-      .filter(({ subnet_id }) => given.has(subnet_id))
-      .map(({ ip_address }) => ({
-        mac: port.mac_address,
-        ip: ip_address,
-        hostname: hostname(port.dns_name, ip_address),
-      })),
-  )
+  const asking = ports.map((port) => ({ port, asked: askedBy(port, othersMacs(port, ports)) }))
   return {
     networkId: network.id,
     device: dhcpDevice(network.id),
     mac: dhcp.mac_address,
     mtu: network.mtu,
+    domain: network.dns_domain,
     addresses: addresses.sort(),
     subnets,
-    leases,
+    leases: asking.flatMap(({ port, asked }) => leasesOf(port, asked, subnets)),
     macs: ports.map((port) => port.mac_address).sort(),
+    guests: asking.flatMap(({ port, asked }) => (isGuest(port, asked, subnets) ? [guestOf(port)] : [])),
+    options: asking.flatMap(({ asked }) => asked.options),
+    leftOut: asking.flatMap(({ asked }) => asked.leftOut),
   }
+}
+
+const othersMacs = (port: PortObject, ports: readonly PortObject[]): ReadonlySet<string> =>
+  port.extra_dhcp_opts.length === 0
+    ? new Set()
+    : new Set(ports.flatMap(({ mac_address }) => (mac_address === port.mac_address ? [] : [mac_address])))
+
+function leasesOf(port: PortObject, { options, clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
+  const given = new Map(subnets.filter(assignsAddresses).map(({ id, ip_version }) => [id, ip_version]))
+  return port.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
+    const version = given.get(subnet_id)
+    if (version === undefined) return []
+    return {
+      mac: port.mac_address,
+      ip: ip_address,
+      hostname: hostname(port.dns_name, ip_address),
+      tag: options.length > 0 ? portTag(port.id) : null,
+      clientId: clientIds[version] ?? null,
+    }
+  })
+}
+
+const guestOf = ({ id, mac_address }: PortObject): { mac: string; tag: string } => ({
+  mac: mac_address,
+  tag: portTag(id),
+})
+
+/** A port with an address by DHCPv6 has its tag from there. */
+function isGuest(port: PortObject, { options }: Asked, subnets: readonly SubnetObject[]): boolean {
+  const mine = subnets.filter(
+    ({ id, ip_version }) => ip_version === 6 && port.fixed_ips.some((it) => it.subnet_id === id),
+  )
+  const stateless = mine.some(({ ipv6_address_mode }) => ipv6_address_mode === 'dhcpv6-stateless')
+  return options.length > 0 && stateless && !mine.some(assignsAddresses)
 }
 
 /** SLAAC and stateless hosts make their addresses themselves (RFC 4862, RFC 3736). */
@@ -104,14 +145,23 @@ export interface FilePaths {
 /**
  * `taken`: address → MAC that holds a lease of it (from the lease file). dnsmasq refuses an address that is leased to
  * someone its line does not name: so an IPv4 address that went from a port that is no more to another is written for
- * both. Where that cannot be done, `staleLeases` says so.
+ * both. Where that cannot be done, `staleLeases` says so. `refused`: lines of options that dnsmasq does not take.
  */
-export function dhcpFiles(want: DhcpWant, paths: FilePaths, taken: ReadonlyMap<string, string>): DhcpFiles {
+export function dhcpFiles(
+  want: DhcpWant,
+  paths: FilePaths,
+  taken: ReadonlyMap<string, string>,
+  refused: ReadonlyMap<string, string> = new Map(),
+): DhcpFiles {
+  const options = want.options.filter(({ body }) => !refused.has(body))
   return {
     conf: confFile(want, paths),
     hosts: lines(hostLines(want, taken)),
-    options: lines(want.subnets.filter(isServed).flatMap((subnet) => optionLines(subnet, want.mtu))),
-    names: lines(want.leases.map(({ ip, hostname: name }) => `${ip} ${name}.${DOMAIN} ${name}`)),
+    options: lines([
+      ...want.subnets.filter(isServed).flatMap((subnet) => optionLines(subnet, want)),
+      ...options.map(({ port, body }) => `tag:${portTag(port)},${body}`),
+    ]),
+    names: lines(want.leases.map(({ ip, hostname: name }) => [ip, ...namesOf(name, want.domain)].join(' '))),
   }
 }
 
@@ -122,7 +172,8 @@ export const confHash = (files: Pick<DhcpFiles, 'conf'>): string => fingerprint(
 /** Names what it must have read since. */
 export const reloadHash = ({ hosts, options, names }: DhcpFiles): string => fingerprint([hosts, options, names])
 
-function confFile({ device, subnets }: DhcpWant, { dir, user }: FilePaths): string {
+function confFile({ device, subnets, domain }: DhcpWant, { dir, user }: FilePaths): string {
+  if (!/^[\w.-]*$/.test(domain)) throw new Error(`not a domain: ${domain}`)
   const ranges = subnets.filter(isServed).map((subnet) => {
     const prefix = parsePrefix(subnet.cidr)
     if (!prefix) throw new Error(`subnet ${subnet.id} has no valid cidr: ${subnet.cidr}`)
@@ -141,8 +192,8 @@ function confFile({ device, subnets }: DhcpWant, { dir, user }: FilePaths): stri
     'dhcp-no-override',
     'quiet-dhcp',
     'quiet-dhcp6',
-    `domain=${DOMAIN}`,
-    `local=/${DOMAIN}/`,
+    ...(domain === '' ? [] : [`domain=${domain}`, `local=/${domain}/`]),
+    ...CLIENT_TAGS,
     `user=${user}`,
     `pid-file=${dir}/pid`,
     `dhcp-leasefile=${dir}/leases`,
@@ -161,10 +212,25 @@ const netmask = (length: number): string =>
   formatIp({ version: 4, value: 0xffffffffn ^ (0xffffffffn >> BigInt(length)) })
 
 function hostLines(want: DhcpWant, taken: ReadonlyMap<string, string>): string[] {
-  return want.leases.map(({ mac, ip, hostname: name }) => {
+  const leases = want.leases.map(({ mac, ip, hostname: name, tag: mark, clientId }) => {
     const holder = formerHolder(want, mac, ip, taken)
-    return [mac, ...(holder === null ? [] : [holder]), name, ip.includes(':') ? `[${ip}]` : ip].join(',')
+    return [
+      mac,
+      ...(holder === null ? [] : [holder]),
+      ...(mark === null ? [] : [`set:${mark}`]),
+      ...(clientId === null ? [] : [`id:${clientId}`]),
+      name.replace(/\.$/, ''),
+      ip.includes(':') ? `[${ip}]` : ip,
+    ].join(',')
   })
+  // For requests by IPv6 alone: for one by IPv4 the line would be a host without an address.
+  return [...leases, ...want.guests.map(({ mac, tag: mark }) => `${mac},tag:dhcpv6,set:${mark}`)]
+}
+
+/** Whole, and without the domain; a name that ends with a dot is whole. */
+function namesOf(name: string, domain: string): string[] {
+  if (name.endsWith('.')) return [name.slice(0, -1), name.split('.')[0] ?? '']
+  return domain === '' ? [name] : [`${name}.${domain}`, name]
 }
 
 /** The MAC of a port that is gone and still holds a lease of this IPv4 address. */
@@ -183,11 +249,12 @@ export const staleLeases = (want: DhcpWant, taken: ReadonlyMap<string, string>):
  * Options of one subnet. Without a gateway the router option is sent empty, or dnsmasq would name itself. Clients that
  * take classless routes ignore the router option (RFC 3442), so the default route stands among them.
  */
-function optionLines(subnet: SubnetObject, mtu: number): string[] {
+function optionLines(subnet: SubnetObject, { mtu, domain }: DhcpWant): string[] {
   const servers = subnet.dns_nameservers
   if (subnet.ip_version === 6) {
     const dns = servers.length > 0 ? [`option6:dns-server,${servers.map((ip) => `[${ip}]`).join(',')}`] : []
-    return [...dns, `option6:domain-search,${DOMAIN}`].map((option) => `tag:${tag(subnet)},${option}`)
+    const search = domain === '' ? [] : [`option6:domain-search,${domain}`]
+    return [...dns, ...search].map((option) => `tag:${tag(subnet)},${option}`)
   }
   const gateway = subnet.gateway_ip
   const routes = subnet.host_routes.filter(({ nexthop }) => parseIp(nexthop)?.version === 4)

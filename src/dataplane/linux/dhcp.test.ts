@@ -132,6 +132,8 @@ const lease = (n: number, ip: string, hostname = `host-${ip.replaceAll(/[.:]/g, 
   mac: mac(n),
   ip,
   hostname,
+  tag: null,
+  clientId: null,
 })
 const want = (...leases: Lease[]): DhcpWant => ({
   networkId: NETWORK,
@@ -140,8 +142,12 @@ const want = (...leases: Lease[]): DhcpWant => ({
   mtu: 1442,
   addresses: ['10.0.0.2/24', 'fd00:5::2/64'],
   subnets: [subnet, subnet6],
+  domain: 'openstacklocal',
   leases,
   macs: [...new Set(leases.map((one) => one.mac))],
+  guests: [],
+  options: [],
+  leftOut: [],
 })
 const serverPid = (): number => Number(readFileSync(join(dir, 'state', 'dhcp', NETWORK, 'pid'), 'utf8'))
 const alive = (pid: number): boolean =>

@@ -10,8 +10,10 @@ import { dirname, resolve } from 'node:path'
 import { fingerprint } from '#kernel/fingerprint.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { World } from '#wire/objects.ts'
+import { createOptionCheck, type OptionCheck } from './dhcp-check.ts'
 import { carryOut, look, readServer, readTaken, type Site, siteOf, takeDown } from './dhcp-host.ts'
 import { NoDeviceError, planDhcp } from './dhcp-plan.ts'
+import { type LeftOut, sayLeftOut } from './dhcp-options.ts'
 import { confHash, type DhcpWant, dhcpFiles, dhcpWants } from './dhcp-want.ts'
 import { linuxHost } from './host.ts'
 import type { LinuxPort } from './port.ts'
@@ -41,6 +43,8 @@ export interface Dhcp {
    * (`dhcpDevice(network)`); until then the network fails, and `onDirty` tells when the device is there.
    */
   reconcile(wants: readonly DhcpWant[], inSync: boolean): Promise<ReadonlyMap<string, Error | null>>
+  /** What ports of the network asked for, when it was last served, and do not get. */
+  leftOut(networkId: string): readonly LeftOut[]
   /** Networks whose server needs a `reconcile`: it died, lost its namespace or device, or can be made now. */
   onDirty(listener: (networks: readonly string[]) => void): void
   /** Networks that have a server's folder on this host, healthy or not. */
@@ -69,7 +73,9 @@ class Service implements Dhcp {
   readonly #host: LinuxPort
   readonly #user: string
   readonly #askRemake: (device: string) => Promise<void>
+  readonly #check: OptionCheck
   readonly #made = new Map<string, Made>()
+  readonly #leftOut = new Map<string, readonly LeftOut[]>()
   readonly #dirty = new Set<string>()
   readonly #timer: NodeJS.Timeout
   #listener: (networks: readonly string[]) => void = () => undefined
@@ -82,6 +88,7 @@ class Service implements Dhcp {
     this.#hostTag = hostTag
     this.#log = log
     this.#host = host
+    this.#check = createOptionCheck(host, this.#stateDir)
     this.#askRemake = remake ?? (async () => undefined)
     this.#user = reachable(this.#stateDir) ? 'nobody' : 'root'
     this.#timer = setInterval(() => this.#watch(), watchMs)
@@ -101,6 +108,10 @@ class Service implements Dhcp {
     })
     this.#running = run.catch(() => undefined)
     return run
+  }
+
+  leftOut(networkId: string): readonly LeftOut[] {
+    return this.#leftOut.get(networkId) ?? []
   }
 
   onDirty(listener: (networks: readonly string[]) => void): void {
@@ -141,7 +152,13 @@ class Service implements Dhcp {
   async #serve(want: DhcpWant): Promise<void> {
     const site = this.#site(want.networkId)
     const paths = { dir: site.dir, user: this.#user }
-    const files = dhcpFiles(want, paths, await readTaken(this.#host, site))
+    const refused = await this.#check.refused(want.options.map(({ body }) => body))
+    const unknown = want.options.flatMap(({ port, name, body }) => {
+      const complaint = refused.get(body)
+      return complaint === undefined ? [] : [{ port, name, why: `dnsmasq says '${complaint}'` }]
+    })
+    this.#leftOut.set(want.networkId, [...want.leftOut, ...unknown])
+    const files = dhcpFiles(want, paths, await readTaken(this.#host, site), refused)
     // A namespace that got its name back shows its device only now: look again until nothing is left to do.
     for (let turn = 0; turn < 3; turn++) {
       const steps = planDhcp(want, files, await look(this.#host, site, want, confHash(files)))
@@ -160,7 +177,11 @@ class Service implements Dhcp {
         this.#log.warn({ network: networkId, reason: error.message }, 'dhcp server not taken down'),
       )
     }
-    for (const networkId of this.#made.keys()) if (!wanted.has(networkId)) this.#made.delete(networkId)
+    for (const networkId of this.#made.keys()) {
+      if (wanted.has(networkId)) continue
+      this.#made.delete(networkId)
+      this.#leftOut.delete(networkId)
+    }
   }
 
   async #remake(made: Made): Promise<void> {
@@ -226,6 +247,8 @@ export interface DhcpServers {
   reconcile(world: World, inSync: boolean): Promise<void>
   /** Why the server of a network does not answer; null when it does, or none is wanted. */
   problemOf(network: string): string | null
+  /** What a port asked for and does not get, in one sentence; null when there is nothing. */
+  remarkOf(network: string, port: string): string | null
   onDirty(listener: (networks: readonly string[]) => void): void
   close(): Promise<void>
 }
@@ -238,6 +261,7 @@ export function createDhcpServers(options: DhcpOptions): DhcpServers {
       outcome = await dhcp.reconcile(dhcpWants(world), inSync)
     },
     problemOf: (network) => outcome.get(network)?.message ?? null,
+    remarkOf: (network, port) => sayLeftOut(dhcp.leftOut(network).filter((one) => one.port === port)),
     onDirty: (listener) => dhcp.onDirty(listener),
     close: () => dhcp.close(),
   }

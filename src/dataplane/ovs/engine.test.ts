@@ -93,6 +93,7 @@ function memory() {
       dhcp: {
         reconcile: async () => undefined,
         problemOf: () => dhcpProblem,
+        remarkOf: () => null,
         onDirty: () => undefined,
         close: async () => undefined,
       },

@@ -322,7 +322,11 @@ export class Engine {
 
   #stateOf(keys: Iterable<WireKey>): readonly Realization[] {
     const { dhcp } = this.#options
-    const findings = { flowProblem: (key: WireKey) => this.#flowProblem(key), dhcpProblem: dhcp.problemOf }
+    const findings = {
+      flowProblem: (key: WireKey) => this.#flowProblem(key),
+      dhcpProblem: dhcp.problemOf,
+      dhcpRemark: dhcp.remarkOf,
+    }
     const at = new Date()
     const view = this.#view()
     return [...keys].flatMap((key) => realizationOf(key, view, findings, at) ?? [])

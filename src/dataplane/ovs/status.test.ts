@@ -17,7 +17,7 @@ const router: RouterObject = {
   routes: [],
   hosts: ['h1'],
 }
-const findings = { flowProblem: () => null, dhcpProblem: () => null }
+const findings = { flowProblem: () => null, dhcpProblem: () => null, dhcpRemark: () => null }
 const seeing = (known: RouterObject | undefined): View => ({ object: () => known }) as unknown as View
 
 test('a router is said to be unsupported, in the generation that is known; one that is gone is not spoken of', () => {

@@ -13,6 +13,8 @@ export interface Findings {
   flowProblem(key: WireKey): string | null
   /** Why the network's DHCP server does not answer; null when it does or none is wanted. */
   dhcpProblem(network: string): string | null
+  /** What the server does not tell a port that asked for it; null when it tells all. */
+  dhcpRemark(network: string, port: string): string | null
 }
 
 interface Status {
@@ -53,7 +55,8 @@ function portStatus(id: string, view: View, findings: Findings): Status | null {
     null
   if (problem !== null) return { generation, state: 'error', message: problem }
   const waiting = findings.dhcpProblem(port.network_id)
-  return { generation, state: waiting === null ? 'done' : 'pending', message: waiting }
+  if (waiting !== null) return { generation, state: 'pending', message: waiting }
+  return { generation, state: 'done', message: findings.dhcpRemark(port.network_id, id) }
 }
 
 function networkStatus(id: string, view: View, findings: Findings): Status | null {
