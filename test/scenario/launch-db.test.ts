@@ -43,7 +43,9 @@ const fill = (url: string): Promise<void> =>
     await client.query(`create table change_some partition of change for values from (1, '100') to (1, '200')`)
     for (const [i, name] of AWKWARD.entries()) {
       const { rows } = await client.query<{ id: string }>(
-        `insert into networks values (gen_random_uuid(), 'p', $1, $1, true, 'ACTIVE', false, 1500, true, $2, now(), now()) returning id`,
+        `insert into networks (id, project_id, name, description, admin_state_up, status, mtu, port_security_enabled,
+            revision_number, created_at, updated_at)
+          values (gen_random_uuid(), 'p', $1, $1, true, 'ACTIVE', 1500, true, $2, now(), now()) returning id`,
         [name, i],
       )
       await client.query(
