@@ -46,6 +46,7 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
   },
   baseMac: settings.baseMac,
   idempotencyRetention: settings.idempotencyRetention,
+  maxBulkItems: settings.maxBulkItems,
 })
 
 export function identityOf(settings: ServerSettings, log: Logger, metrics?: Registry): Identity {

@@ -67,7 +67,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   }
   if (role !== 'feed') {
     const identity = identityOf(settings, log, metrics)
-    const { maxBodySize, paginationMaxLimit: maxLimit } = settings
+    const { maxBodySize, requestTimeout, paginationMaxLimit: maxLimit } = settings
     const hosts = hostsIn(database)
     const app = createApi({
       core,
@@ -77,6 +77,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
       metrics,
       log,
       maxBodySize,
+      requestTimeout,
       maxLimit,
     })
     await app.listen({ host: settings.listenHost, port: settings.listenPort })

@@ -23,6 +23,10 @@ function fromFramework(error: FastifyError, request: FastifyRequest): ApiError |
       })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ApiError('RequestBodyTooLarge', { limit: request.server.initialConfig.bodyLimit })
+    case 'FST_ERR_BAD_URL':
+      return new ApiError('HTTPBadRequest', { reason: 'The path has a percent sign that encodes nothing' })
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new ApiError('HTTPNotFound')
     default:
       return error instanceof SyntaxError || error.statusCode === 400
         ? new ApiError('MalformedRequestBody', { reason: 'it is not valid JSON' })

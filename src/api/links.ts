@@ -8,7 +8,13 @@ export interface Link {
   readonly href: string
 }
 
-export const baseUrl = (request: FastifyRequest): string => `${request.protocol}://${request.host}`
+/** As the client has it; a client of HTTP/1.0 may not say. */
+export const baseUrl = ({ protocol, host, socket }: FastifyRequest): string =>
+  `${protocol}://${host || `${socket.localAddress}:${socket.localPort}`}`
+
+/** True of what can stand in a link: a name or an address, and a port. */
+export const isHost = (host: string): boolean =>
+  host === '' || (/^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i.test(host) && URL.canParse(`http://${host}`))
 
 /**
  * As Neutron has them: `next` unless the last page was reached forwards, `previous` unless the first was backwards.

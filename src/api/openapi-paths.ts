@@ -231,7 +231,14 @@ function actionOperation(resource: ComposedResource, action: Action): Json {
   const { name, method, docs, body, envelope = null, status } = action
   const given = body && actionBody(body as Readonly<Record<string, Attribute>>)
   const done = status ?? 200
-  const writes = method === 'GET' ? [] : shared('DryRun', ...(action.on === 'collection' ? [] : ['IfMatch']))
+  const writes =
+    method === 'GET'
+      ? []
+      : shared(
+          'DryRun',
+          ...(action.on === 'collection' ? [] : ['IfMatch']),
+          ...(method === 'POST' ? ['IdempotencyKey'] : []),
+        )
   return {
     tags: [headingOf(resource)],
     operationId: `${name}_${resource.name}`,
@@ -247,7 +254,7 @@ function actionOperation(resource: ComposedResource, action: Action): Json {
       [done]: { description: 'Done.', content: json({ type: 'object' }) },
       ...(method !== 'GET' && done !== 200 && { 200: planned }),
       204: { description: 'Done; there is nothing to say.' },
-      ...errors(400, 403, 404, ...(method === 'GET' ? [] : [409, 412, 413])),
+      ...errors(400, 403, 404, 409, ...(method === 'GET' ? [] : [412, 413]), ...(method === 'POST' ? [422] : [])),
     },
   }
 }

@@ -8,13 +8,16 @@ import type { Identity } from '#identity/identity.ts'
 import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
 import { duration, gauge, type Registry } from '#kernel/metrics.ts'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
+import { acceptJson } from './body.ts'
 import { discoveryRoutes } from './discovery.ts'
 import { type Enrolments, enrolmentRoutes } from './enrolments.ts'
 import { createErrorHandler } from './errors.ts'
+import { isHost } from './links.ts'
 import { openapiRoutes } from './openapi.ts'
 import { quotaRoutes } from './quotas.ts'
 import { type ReadRealizations, realizationRoute } from './realizations.ts'
+import { refuseConnection } from './refusals.ts'
 import { resourceRoutes } from './resources.ts'
 import { spelling } from './spelling.ts'
 import { watchRoute } from './watch.ts'
@@ -27,6 +30,8 @@ export interface ApiOptions {
   readonly metrics: Registry
   readonly log: Logger
   readonly maxBodySize: number
+  /** Seconds in which a request has to be received. */
+  readonly requestTimeout: number
   readonly maxLimit: number
   readonly enrolments: Enrolments
   readonly readRealizations: ReadRealizations
@@ -35,16 +40,20 @@ export interface ApiOptions {
 export function createApi(options: ApiOptions): FastifyInstance {
   const { core, identity, log } = options
   const spelled = spelling(core.model)
+  const handleError = createErrorHandler(log, identity.authenticateUri)
   const app = fastify({
+    ...timeouts(options.requestTimeout * 1000),
     rewriteUrl: ({ url }) => spelled(url ?? '/'),
     bodyLimit: options.maxBodySize,
     genReqId: () => `req-${randomUUID()}`,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 512 },
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: handleError,
   })
   const routes = routesOf(app)
-  app.setErrorHandler(createErrorHandler(log, identity.authenticateUri))
+  app.setErrorHandler(handleError)
   app.decorateRequest('caller')
   acceptJson(app)
   const timing = duration(options.metrics, 'http_request', 'Time to answer an API request', [
@@ -54,8 +63,10 @@ export function createApi(options: ApiOptions): FastifyInstance {
   ])
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-openstack-request-id', request.id)
+    if (!isHost(request.host)) throw new ApiError('HTTPBadRequest', { reason: 'Invalid Host header' })
+    if (!needsCaller(request)) return
     const { method, url: path, headers } = request
-    if (path.startsWith('/v2.0')) request.caller = await identity.authenticate(headers, { method, path })
+    request.caller = await identity.authenticate(headers, { method, path })
   })
   app.addHook('onResponse', async (request, reply) => {
     timing.observe(
@@ -76,21 +87,18 @@ export function createApi(options: ApiOptions): FastifyInstance {
   return app
 }
 
-/** An empty body is no body; one that does not say what it is is JSON; anything else is refused. */
-function acceptJson(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ headers }) => {
-    headers['content-type'] ??= 'application/json'
-  })
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
-    if (body === '') return done(null, undefined)
-    try {
-      return done(null, JSON.parse(body as string))
-    } catch {
-      return done(new ApiError('MalformedRequestBody', { reason: 'it is not valid JSON' }))
-    }
-  })
-}
+/** The router decodes a path before it finds its route: how the path is written says too little. */
+const needsCaller = ({ url, routeOptions }: FastifyRequest): boolean =>
+  url.startsWith('/v2.0') || routeOptions.url?.startsWith('/v2.0') === true
+
+/** A request that is not complete in time is answered 408; Node looks for such ones at intervals. */
+const timeouts = (requestTimeout: number) => ({
+  requestTimeout,
+  http: {
+    headersTimeout: Math.min(requestTimeout, 60_000),
+    connectionsCheckingInterval: Math.min(requestTimeout / 4, 15_000),
+  },
+})
 
 function healthRoutes(app: FastifyInstance, { core, metrics, log }: ApiOptions): void {
   app.get('/healthz', async (_, reply) => {

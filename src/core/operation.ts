@@ -66,6 +66,7 @@ export async function createObjects(
   parentId?: string,
 ): Promise<Answer> {
   const { bulk, bodies } = bodiesOf(resource, body)
+  refuseTooMany(bodies.length, core.settings.maxBulkItems)
   const { parent } = resource
   const decoded = bodies.map((one) => {
     const draft = decode(resource, 'create', one)
@@ -93,6 +94,13 @@ export async function createObjects(
   } catch (error) {
     throw await quotaFirst(core, resource, decoded, error)
   }
+}
+
+function refuseTooMany(count: number, most: number): void {
+  if (count <= most) return
+  throw new ApiError('HTTPBadRequest', {
+    reason: `${count} objects in one request: at most ${most} are created at once`,
+  })
 }
 
 export function updateObject(

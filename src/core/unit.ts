@@ -30,6 +30,8 @@ export interface CoreSettings {
   readonly baseMac: string
   /** Seconds an idempotent answer is kept. */
   readonly idempotencyRetention: number
+  /** Objects that one request may create. */
+  readonly maxBulkItems: number
 }
 
 export interface Touched {

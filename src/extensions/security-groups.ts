@@ -15,6 +15,8 @@ async function refuseMixture(context: Context, { op, after, given }: Write): Pro
   throw new ApiError('SecurityGroupConflict', { reason }, { reason: 'stateful_and_stateless' })
 }
 
+const remoteAddressGroup = { references: { remote_address_group_id: { resource: 'address_group' } } }
+
 export const securityGroups: readonly Extension[] = Object.freeze([
   defineExtension({
     alias: 'stateful-security-group',
@@ -30,7 +32,7 @@ export const securityGroups: readonly Extension[] = Object.freeze([
     description: 'Rules that let through what an address group holds.',
     updated: '2020-08-25T10:00:00-00:00',
     requires: ['security-group', 'address-group'],
-    on: { security_group_rule: { references: { remote_address_group_id: { resource: 'address_group' } } } },
+    on: { security_group_rule: remoteAddressGroup, default_security_group_rule: remoteAddressGroup },
   }),
   alias(
     'security-groups-normalized-cidr',

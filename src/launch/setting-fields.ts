@@ -115,6 +115,7 @@ export const serverFields = {
     defaultText: '~/.local/share/deuteron; as root /var/lib/deuteron/data',
   }),
   maxBodySize: serving(size(), 1024 ** 2, 'Longest request body that is read.'),
+  requestTimeout: serving(duration(), 60, 'How long a client may take to send a request.'),
 
   databaseUrl: database(
     optional(url('postgresql', 'postgres')),
@@ -284,6 +285,7 @@ export const serverFields = {
   maxAllowedAddressPair: limits(whole(0, 10_000), 10, 'Allowed address pairs on one port.'),
   maxDnsNameservers: limits(whole(0, 1000), 5, 'Name servers on one subnet.'),
   maxSubnetHostRoutes: limits(whole(0, 10_000), 20, 'Host routes on one subnet.'),
+  maxBulkItems: limits(whole(1, 1_000_000), 1000, 'Objects that one request may create.'),
   paginationMaxLimit: limits(whole(-1, 1_000_000), -1, 'Longest page of a list; -1 is without limit.'),
 
   quotaNetwork: quota('networks', 100),

@@ -86,7 +86,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     ...options.settings,
   }
   const url = `http://127.0.0.1:${port}`
-  const { databasePool: size, agentDownTime, maxBodySize, paginationMaxLimit: maxLimit } = settings
+  const { databasePool: size, agentDownTime, maxBodySize, requestTimeout, paginationMaxLimit: maxLimit } = settings
   const database = openDatabase({ url: db.url, size, log, agentDownTime, ...(onStatement && { onStatement }) })
   stack.defer(() => database.close())
   const notifier = createNotifier(db.url, log)
@@ -107,6 +107,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     metrics: createRegistry(),
     log,
     maxBodySize,
+    requestTimeout,
     maxLimit,
   })
   await app.listen({ host: '127.0.0.1', port })

@@ -79,6 +79,7 @@ test('PostgreSQL killed and started again under load: 503 meanwhile, then everyt
     metrics: createRegistry(),
     log: silentLogger,
     maxBodySize: 1e6,
+    requestTimeout: 60,
     maxLimit: 1000,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

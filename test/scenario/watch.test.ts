@@ -169,6 +169,7 @@ async function shortLived(milliseconds: number) {
     metrics: createRegistry(),
     log: silentLogger,
     maxBodySize: 1e6,
+    requestTimeout: 60,
     maxLimit: 1000,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

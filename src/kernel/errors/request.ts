@@ -32,6 +32,16 @@ export const requestErrors = define({
     message: 'The request body is larger than %(limit)s bytes.',
     when: 'The body is longer than the setting `max_body_size`.',
   },
+  RequestHeaderTooLarge: {
+    status: 431,
+    message: 'The path and the header of the request are larger than %(limit)s bytes.',
+    when: 'Path and header together are longer than what is read.',
+  },
+  RequestTimeout: {
+    status: 408,
+    message: 'The request was not received in time.',
+    when: 'The request was not complete after `request_timeout` (its header: after a minute).',
+  },
   HTTPNotFound: { status: 404, message: 'The resource could not be found.', when: 'No such path.' },
   HTTPMethodNotAllowed: {
     status: 405,
