@@ -52,14 +52,16 @@ export class Unit {
   readonly context: Context
   readonly touched: Touched[] = []
   readonly #cache = new Map<string, Promise<unknown>>()
-  /** Keys of what the cache holds under a lock: nobody else changes it. */
-  readonly #locked = new Set<string>()
+  /** Keys of what is locked until the transaction ends, and how: nobody else changes it. */
+  readonly #held = new Map<string, Lock | 'delete'>()
   readonly #counts = new Map<string, Count>()
   /** What waits for the row of the object being decided. */
   #after: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
   /** Ids given in this operation to objects that have no row yet. */
   readonly #unwritten = new Set<string>()
+  /** Keys of what this operation deletes, from the first hook on. */
+  readonly #going = new Set<string>()
   /** Parents of what was written, locked and as they were before. */
   readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
   readonly tx: Transaction
@@ -127,11 +129,13 @@ export class Unit {
 
   load(resource: ComposedResource, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
     const key = `${resource.name} ${id}`
-    const held = lock === 'none' || (lock === 'update' && this.#locked.has(key))
-    if (held) return this.#remember(key, () => loadObject(this.tx, resource, id, lock))
+    const held = this.#held.get(key)
+    // What is locked is only read again, and that only after a write.
+    const enough = lock === 'none' || held === 'delete' || (held !== undefined && lock !== 'delete')
+    if (enough) return this.#remember(key, () => loadObject(this.tx, resource, id, 'none'))
     const loaded = loadObject(this.tx, resource, id, lock)
     this.#cache.set(key, loaded)
-    if (lock !== 'share') this.#locked.add(key)
+    if (lock !== 'share') this.#held.set(key, lock)
     return loaded
   }
 
@@ -158,7 +162,6 @@ export class Unit {
     for (const object of objects) await this.#holdParents(name, object)
     const written = await writeObjects(this.tx, name, op, objects, before, this.author)
     this.#cache.clear()
-    this.#locked.clear()
     for (const { id, image } of written) {
       this.touched.push({ op, kind: name.name, id })
       this.#latest.set(id, image)
@@ -193,9 +196,10 @@ export class Unit {
       const key = `${parent} ${String(id)}`
       // A parent that is still to be written tells of its children in its first image.
       if (!parent || typeof id !== 'string' || this.#unwritten.has(id) || this.#bumps.has(key)) continue
+      // One that goes takes its children with it: their end is no change of its own.
+      if (this.#going.has(key)) continue
       const resource = this.model.resource(parent)
-      const held = this.#locked.has(key) ? (this.#cache.get(key) as Promise<Image | undefined>) : undefined
-      const before = await (held ?? this.load(resource, id, 'update'))
+      const before = await this.load(resource, id, 'update')
       if (before) this.#bumps.set(key, { resource, before })
     }
   }
@@ -237,6 +241,7 @@ export class Unit {
         ? first
         : new ApiError(first.type, first.params, { ...first.detail, issues: issues.map((one) => one.message) })
     let after: Draft = { ...write.after }
+    if (write.op === 'delete') this.#going.add(`${resource.name} ${String(write.before?.['id'])}`)
     for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs)
       after = { ...after, ...(await inTx(this.context, { ...write, after: write.after && after } as never)) }
     return after
