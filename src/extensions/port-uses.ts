@@ -1,6 +1,6 @@
 /**
- * What stands on a port: forwardings, proxies and local IPs that lead to it, routers' ways that pass it. One view for
- * all kinds, so that a port that goes or changes is looked up once, whoever asks first.
+ * What stands on a port: floating IPs, forwardings, proxies and local IPs that lead to it, routers' ways that pass it,
+ * logs of its packets. One view for all kinds, so that a port that goes or changes is looked up once, whoever asks first.
  */
 import {
   address,
@@ -23,6 +23,8 @@ const KINDS = [
   'proxy_gateway',
   'local_ip',
   'local_ip_association',
+  'floating_ip',
+  'log',
 ] as const
 export type Use = (typeof KINDS)[number]
 

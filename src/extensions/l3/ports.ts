@@ -2,6 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import { type Context, type Draft, type ExtensionPart, optional, uuid, type Write } from '#model/define.ts'
+import { lostUses } from '../port-uses.ts'
 import { versionOf } from './addresses.ts'
 import { NOTHING } from './association.ts'
 import { floatingIp } from './floating-ip.ts'
@@ -38,10 +39,9 @@ export const routerPorts: ExtensionPart = {
   },
 }
 
-async function beforeDelete(context: Context, { before, internal }: Write<Port>): Promise<void> {
-  const port = before as Port
-  if (!internal) await refuseServicePort(context, port)
-  if (!SERVICE_OWNERS.includes(port.device_owner)) await dissociate(context, port, [])
+async function beforeDelete(context: Context, write: Write<Port>): Promise<void> {
+  if (!write.internal) await refuseServicePort(context, write.before as Port)
+  await dissociate(context, write)
 }
 
 /** Such a port goes with its router or floating IP; one that was left without may go. */
@@ -58,15 +58,15 @@ async function refuseServicePort(context: Context, port: Port): Promise<void> {
   throw new ApiError('ServicePortInUse', { port_id: id, reason: `has device owner ${device_owner}` })
 }
 
-async function beforeUpdate(context: Context, { before, after, given, internal }: Write<Port>): Promise<void> {
+async function beforeUpdate(context: Context, write: Write<Port>): Promise<void> {
+  const { before, after, given, internal } = write
   const [old, wanted] = [before as Port, after as Port]
   if (!internal) {
     await requireOwnRouter(context, wanted, old)
     refuseStranger(old, wanted)
     if (given.has('fixed_ips')) refuseAddressChange(old, wanted)
   }
-  if (given.has('fixed_ips') && !SERVICE_OWNERS.includes(wanted.device_owner))
-    await dissociate(context, old, wanted.fixed_ips)
+  if (given.has('fixed_ips')) await dissociate(context, write)
 }
 
 /** A port of a router stays that until the router lets it go. */
@@ -99,8 +99,9 @@ async function requireOwnRouter(context: Context, wanted: Port, old?: Port): Pro
 }
 
 /** Floating IPs lead nowhere once the address they lead to is not the port's any more. */
-async function dissociate(context: Context, { id }: Port, kept: readonly FixedIp[]): Promise<void> {
-  const floating = await context.find('floatingip', { port_id: id })
-  const lost = floating.filter(({ fixed_ip_address: ip }) => !kept.some((one) => one.ip_address === ip))
-  for (const one of lost) await context.update(floatingIp, String(one['id']), { ...(NOTHING as unknown as Draft) })
+async function dissociate(context: Context, write: Write<Port>): Promise<void> {
+  const { device_owner } = (write.after ?? write.before) as Port
+  if (SERVICE_OWNERS.includes(device_owner)) return
+  for (const { kind, object_id } of await lostUses(context, write as unknown as Write))
+    if (kind === 'floating_ip') await context.update(floatingIp, object_id, { ...(NOTHING as unknown as Draft) })
 }

@@ -1,8 +1,7 @@
 /** Packet logging: what shall be written down of what security groups accept and drop. */
-import { defineExtension, type Resource, type Write } from '#model/define.ts'
+import { defineExtension, type Resource } from '#model/define.ts'
+import { lostUses } from '../port-uses.ts'
 import { log, loggableResource, removeLogs } from './log.ts'
-
-const goneId = ({ op, before }: Write): string | undefined => (op === 'delete' ? String(before?.['id']) : undefined)
 
 export const logging = defineExtension({
   alias: 'logging',
@@ -13,15 +12,14 @@ export const logging = defineExtension({
   on: {
     security_group: {
       async inTx(context, write) {
-        const resource_id = goneId(write)
-        if (resource_id !== undefined) await removeLogs(context, { resource_id })
+        if (write.op === 'delete') await removeLogs(context, { resource_id: String(write.before?.['id']) })
         return undefined
       },
     },
     port: {
       async inTx(context, write) {
-        const target_id = goneId(write)
-        if (target_id !== undefined) await removeLogs(context, { target_id })
+        for (const { kind, object_id } of await lostUses(context, write))
+          if (kind === 'log') await context.remove(log, object_id)
         return undefined
       },
     },

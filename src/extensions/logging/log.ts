@@ -71,10 +71,7 @@ function takesLogging(port: Readonly<Draft>): boolean {
 }
 
 /** With what was logged goes its log. */
-export async function removeLogs(
-  context: Context,
-  where: { resource_id: string } | { target_id: string },
-): Promise<void> {
+export async function removeLogs(context: Context, where: { resource_id: string }): Promise<void> {
   for (const one of await context.find('log', where)) await context.remove(log, String(one['id']))
 }
 

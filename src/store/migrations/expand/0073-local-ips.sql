@@ -50,4 +50,8 @@ create view port_uses as
     union all
     select local_port_id, 'local_ip', id, null, null from local_ips
     union all
-    select fixed_port_id, 'local_ip_association', id, fixed_ip, fixed_subnet_id from local_ip_associations) u;
+    select fixed_port_id, 'local_ip_association', id, fixed_ip, fixed_subnet_id from local_ip_associations
+    union all
+    select port_id, 'floating_ip', id, fixed_ip_address, null from floating_ips
+    union all
+    select target_id, 'log', id, null, null from logs) u;
