@@ -12,6 +12,7 @@ import {
   list,
   oneOf,
   optional,
+  orNull,
   parseAddress,
   parseText,
   parseUuid,
@@ -62,11 +63,11 @@ const attributes = {
   use_default_subnetpool: flag({ set: 'create', default: false, visible: false, column: null }),
   gateway_ip: optional(address({ set: 'always', filter: true, sort: true }), {}),
   allocation_pools: list(pool, { set: 'always' }),
-  dns_nameservers: list(
-    { schema: { type: 'string' }, parse: parseAddress },
-    { set: 'always', default: [], unique: true },
+  dns_nameservers: orNull(
+    [],
+    list({ schema: { type: 'string' }, parse: parseAddress }, { set: 'always', default: [], unique: true }),
   ),
-  host_routes: list(hostRoute, { set: 'always', default: [], unique: true }),
+  host_routes: orNull([], list(hostRoute, { set: 'always', default: [], unique: true })),
   enable_dhcp: flag({ set: 'always', default: true, filter: true, sort: true }),
   ipv6_ra_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),
   ipv6_address_mode: optional(oneOf(IPV6_MODES, { set: 'create', filter: true, sort: true })),

@@ -160,9 +160,9 @@ describe('Terraform and other programs in Go', () => {
       ip_version: '4',
       gateway_ip: null,
       enable_dhcp: 'true',
-      dns_nameservers: [],
+      dns_nameservers: null,
       allocation_pools: [{ start: '10.7.0.5', end: '10.7.0.9' }],
-      host_routes: [],
+      host_routes: null,
       service_types: null,
       subnetpool_id: null,
       segment_id: null,
@@ -177,12 +177,12 @@ describe('Terraform and other programs in Go', () => {
       qos_policy_id: null,
       port_security_enabled: true,
       dns_name: '',
-      allowed_address_pairs: null,
+      allowed_address_pairs: [],
       extra_dhcp_opts: null,
     }
     const there = answered(await member.post('ports', { port }), 201).port
     assert.deepEqual([there.qos_policy_id, there.allowed_address_pairs, there.port_security_enabled], [null, [], true])
-    const changed = { security_groups: null, qos_policy_id: null, name: 'tf' }
+    const changed = { security_groups: [], qos_policy_id: null, name: 'tf' }
     assert.deepEqual(answered(await member.put(`ports/${there.id}`, { port: changed }), 200).port.security_groups, [])
   })
 
