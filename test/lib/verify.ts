@@ -10,7 +10,7 @@ import type { ComposedResource } from '#model/compose.ts'
 import type { Segment, SegmentRange } from '#model/context.ts'
 import { listImages } from '#store/list.ts'
 import type { Database } from '#store/pool.ts'
-import { PASSING } from './verify-log.ts'
+import { isSeed, PASSING, storedResources } from './verify-log.ts'
 import { poolsAreFreeOrTaken } from './verify-pools.ts'
 import { type NumberRange, poolFor } from '#store/ranges.ts'
 
@@ -25,13 +25,10 @@ export async function verify(core: Core): Promise<string[]> {
     portsHoldWhatTheyShow(database),
     poolsAreFreeOrTaken(database),
     nothingIsHalfDone(database),
-    ...[...core.model.resources.values()].filter(isStored).map((resource) => changeLogEndsHere(database, resource)),
+    ...storedResources(core.model).map((resource) => changeLogEndsHere(database, resource)),
   ])
   return problems.flat()
 }
-
-/** Views have no history of their own. */
-const isStored = ({ attributes }: ComposedResource): boolean => 'revision_number' in attributes
 
 async function quotasEqualRows({ database, model }: Core): Promise<string[]> {
   const limited = [...model.resources.values()].filter((one) => one.quota !== null)
@@ -202,7 +199,6 @@ async function changeLogEndsHere(database: Database, resource: ComposedResource)
         `${resource.name} ${id}: ${name} was logged as ${JSON.stringify(after[name])} and is ${JSON.stringify(current[name])}`,
     )
   })
-  // What came with the schema has no author.
-  const unlogged = resource.name === 'default_security_group_rule' ? [] : [...now.keys()]
-  return [...problems, ...unlogged.map((id) => `${resource.name} ${id} is not in the change log`)]
+  const unlogged = [...now].filter(([, image]) => !isSeed(resource.name, image))
+  return [...problems, ...unlogged.map(([id]) => `${resource.name} ${id} is not in the change log`)]
 }

@@ -26,20 +26,26 @@ async function counting<T>(work: () => Promise<T>): Promise<{ value: T; count: n
 
 /** The most an operation may send: what it sends now, so that more is a decision and not an accident. */
 const MOST: Readonly<Record<string, number>> = {
-  'create network': 4,
+  // One looks for the QoS policy that is its project's default.
+  'create network': 5,
   'update network': 3,
   // With the RBAC policy that says so.
   'share network with a subnet': 8,
-  'delete network': 7,
-  'create subnet': 18,
+  // With what goes with it: its RBAC policy (3), its segment (4); and looks for DHCP and BGP bindings, floating IPs and
+  // whether it was allocated automatically.
+  'delete network': 18,
+  'create subnet': 16,
   'update subnet': 6,
-  'delete subnet': 19,
+  // With its DHCP port, and a look for the network's other subnets.
+  'delete subnet': 20,
   'create port': 7,
   'create port with a given address': 7,
   'create 100 ports': 205,
   'update port': 3,
-  'bind port': 4,
-  'delete port': 6,
+  // One looks whether the port's addresses are to be had on that host.
+  'bind port': 5,
+  // One looks for all that stands on it: floating IPs, forwardings, proxies, logs, …
+  'delete port': 7,
   'show port': 1,
   'list ports': 1,
 }
