@@ -279,7 +279,7 @@ export const serverFields = {
   dnsDomain: networks(
     text({ name: 'domain', pattern: /^([a-zA-Z0-9_-]{1,63}(\.|$))*$/, example: 'cloud.example.org' }),
     'openstacklocal',
-    'Domain of the names of ports, as their dns_assignment says them.',
+    'Domain of the names of ports, as their dns_assignment says them; DHCP hands it out where a network has no dns_domain.',
   ),
 
   maxAllowedAddressPair: limits(whole(0, 10_000), 10, 'Allowed address pairs on one port.'),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { DhcpOptionObject, PortObject } from '#wire/objects.ts'
-import { askedBy, type Asked, portTag, sayLeftOut } from './dhcp-options.ts'
+import { type Asked, askedBy, MAC_TAGS, optionLine, sayLeftOut } from './dhcp-options.ts'
 
 type Given = readonly [name: string, value: string, version?: 4 | 6]
 const optionOf = ([opt_name, opt_value, ip_version = 4]: Given): DhcpOptionObject => ({
@@ -11,11 +11,20 @@ const optionOf = ([opt_name, opt_value, ip_version = 4]: Given): DhcpOptionObjec
   opt_value,
   ip_version,
 })
+const MINE = 'fa:16:3e:00:00:01'
 const OTHER = 'fa:16:3e:00:00:02'
 const ask = (...options: DhcpOptionObject[]): Asked =>
-  askedBy({ id: 'p-1', extra_dhcp_opts: options } as unknown as PortObject, new Set([OTHER]))
+  askedBy({ id: 'p-1', mac_address: MINE, extra_dhcp_opts: options } as unknown as PortObject, new Set([MINE, OTHER]))
 const bodies = (...given: Given[]): string[] => ask(...given.map(optionOf)).options.map(({ body }) => body)
 const whyNot = (...given: Given): string | undefined => ask(optionOf(given)).leftOut[0]?.why
+
+test('the tags of a port are those of its MAC, and every MAC has them', () => {
+  const [option] = ask(optionOf(['67', 'x'])).options
+  assert.ok(option)
+  assert.equal(optionLine(option), 'tag:m0fa,tag:m116,tag:m23e,tag:m300,tag:m400,tag:m501,67,x')
+  assert.equal(MAC_TAGS.length, 6 * 256)
+  assert.ok(MAC_TAGS.includes('dhcp-mac=set:m23e,*:*:3e:*:*:*'))
+})
 
 test('names, numbers, IPv6, tags of boot clients, empty values', () => {
   assert.deepEqual(bodies(['tftp-server', '10.0.0.1'], ['67', 'a.0'], ['server-ip-address', '10.0.0.1']), [
@@ -44,6 +53,7 @@ test("a client identifier stands in the host's line, unless it would take anothe
   assert.deepEqual(bodies(['61', '7', 6]), ['option6:61,7'])
   for (const id of [OTHER, `01:${OTHER}`, `01:${OTHER.toUpperCase()}`])
     assert.equal(whyNot('client-id', id), "it is another port's")
+  assert.deepEqual(ask(optionOf(['client-id', `01:${MINE}`])).clientIds, { 4: `01:${MINE}` })
   assert.match(whyNot('client-id', '') ?? '', /1 to 255 bytes/)
 })
 
@@ -106,12 +116,12 @@ test('whatever a tenant writes is one line of one option, and reads as written',
       const id = clientIds[ip_version]
       assert.equal(options.length + leftOut.length + Object.keys(clientIds).length, 1)
       if (id !== undefined) {
-        const [marked, rest] = read(`set:${portTag('p-1')},id:${id},host`).split('id:')
-        assert.deepEqual([marked, rest?.split(',').length], ['set:pp1,', 2], 'no comma of its own')
+        const [marked, rest] = read(`mac,id:${id},host`).split('id:')
+        assert.deepEqual([marked, rest?.split(',').length], ['mac,', 2], 'no comma of its own')
         assert.equal(shown(rest ?? ''), `${opt_value},host`)
       }
       for (const { body } of options) {
-        assert.ok(!body.includes('\n') && Buffer.byteLength(body) <= 1000)
+        assert.ok(!body.includes('\n') && Buffer.byteLength(body) <= 900)
         const words = read(body).split(',')
         if (/^tag:!?ipxe6?$/.test(words[0] ?? '')) words.shift()
         assert.match(words[0] ?? '', /^(option6?:)?[\w+-]+$/)

@@ -223,7 +223,8 @@ test('ranges and leases by address mode', () => {
   assert.equal(files(wantOf([subnet({ enable_dhcp: false })], [port(1, ['10.0.0.5'])])).hosts, '')
 })
 
-test("a port's own options are told to requests with its tag", () => {
+test("a port's own options are told to requests of its MAC", () => {
+  const TAGS = 'tag:m0fa,tag:m116,tag:m23e,tag:m300,tag:m400,tag:m501'
   const opts = (...list: [string, string, (4 | 6)?][]): Partial<PortObject> => ({
     extra_dhcp_opts: list.map(([opt_name, opt_value, ip_version = 4]) => ({ opt_name, opt_value, ip_version })),
   })
@@ -237,34 +238,15 @@ test("a port's own options are told to requests with its tag", () => {
   const made = files(asking)
   assert.equal(
     made.hosts,
-    'fa:16:3e:00:00:01,set:pport1,id:01:02:03,host-10-0-0-5,10.0.0.5\nfa:16:3e:00:00:02,host-10-0-0-6,10.0.0.6\n',
+    'fa:16:3e:00:00:01,id:01:02:03,host-10-0-0-5,10.0.0.5\nfa:16:3e:00:00:02,host-10-0-0-6,10.0.0.6\n',
   )
   assert.deepEqual(made.options.trim().split('\n').slice(-2), [
-    'tag:pport1,option:bootfile-name,a.0',
-    'tag:pport1,option:router',
+    `${TAGS},option:bootfile-name,a.0`,
+    `${TAGS},option:router`,
   ])
   assert.equal(confHash(made), confHash(wanted), 'a SIGHUP is enough')
   const refused = new Map([['option:bootfile-name,a.0', 'no']])
   assert.ok(!dhcpFiles(asking, paths, new Map(), refused).options.includes('a.0'))
-})
-
-test('a port that makes its IPv6 address itself has its tag for DHCPv6 alone', () => {
-  const six = subnet({ id: 'six', ip_version: 6, cidr: 'fd00::/64', ipv6_address_mode: 'dhcpv6-stateless' })
-  const asks = {
-    fixed_ips: [
-      { subnet_id: subnet().id, ip_address: '10.0.0.5' },
-      { subnet_id: 'six', ip_address: 'fd00::5' },
-    ],
-    extra_dhcp_opts: [{ opt_name: '59', opt_value: 'tftp://[fd00::9]/a', ip_version: 6 as const }],
-  }
-  const made = files(wantOf([subnet(), six], [port(1, [], asks)]))
-  assert.equal(
-    made.hosts,
-    'fa:16:3e:00:00:01,set:pport1,host-10-0-0-5,10.0.0.5\nfa:16:3e:00:00:01,tag:dhcpv6,set:pport1\n',
-  )
-  assert.match(made.options, /^tag:pport1,option6:59,tftp:\/\/\[fd00::9\]\/a$/m)
-  const stateful = { ...six, ipv6_address_mode: 'dhcpv6-stateful' }
-  assert.doesNotMatch(files(wantOf([subnet(), stateful], [port(1, [], asks)])).hosts, /tag:dhcpv6/)
 })
 
 test('the domain of the network is told and served; another one needs a restart', () => {

@@ -2,7 +2,15 @@
 import { formatIp, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
 import { fingerprint } from '#kernel/fingerprint.ts'
 import type { NetworkObject, PortObject, SubnetObject, World } from '#wire/objects.ts'
-import { type Asked, askedBy, CLIENT_TAGS, type LeftOut, type PortOption, portTag } from './dhcp-options.ts'
+import {
+  type Asked,
+  askedBy,
+  CLIENT_TAGS,
+  type LeftOut,
+  MAC_TAGS,
+  optionLine,
+  type PortOption,
+} from './dhcp-options.ts'
 
 /** One network's server on this host. */
 export interface DhcpWant {
@@ -20,8 +28,6 @@ export interface DhcpWant {
   readonly leases: readonly Lease[]
   /** MACs of all ports of the network on this host, with addresses or without. */
   readonly macs: readonly string[]
-  /** Ports that ask for options and make their IPv6 addresses themselves. */
-  readonly guests: readonly { readonly mac: string; readonly tag: string }[]
   /** What ports get besides. */
   readonly options: readonly PortOption[]
   /** What ports ask for and cannot get. */
@@ -33,8 +39,6 @@ export interface Lease {
   readonly mac: string
   readonly ip: string
   readonly hostname: string
-  /** Of the port, when it asks for options of its own. */
-  readonly tag: string | null
   /** A client that says this gets the address, too. */
   readonly clientId: string | null
 }
@@ -68,7 +72,9 @@ function dhcpWant(
     const tooNarrow = network.mtu < 1280 && ip_address.includes(':') // RFC 8200 §5
     return length === undefined || tooNarrow ? [] : [`${ip_address}/${length}`]
   })
-  const asking = ports.map((port) => ({ port, asked: askedBy(port, othersMacs(port, ports)) }))
+  const macs = ports.map((port) => port.mac_address).sort()
+  const known = new Set(macs)
+  const asking = ports.map((port) => ({ port, asked: askedBy(port, known) }))
   return {
     networkId: network.id,
     device: dhcpDevice(network.id),
@@ -78,19 +84,13 @@ function dhcpWant(
     addresses: addresses.sort(),
     subnets,
     leases: asking.flatMap(({ port, asked }) => leasesOf(port, asked, subnets)),
-    macs: ports.map((port) => port.mac_address).sort(),
-    guests: asking.flatMap(({ port, asked }) => (isGuest(port, asked, subnets) ? [guestOf(port)] : [])),
+    macs,
     options: asking.flatMap(({ asked }) => asked.options),
     leftOut: asking.flatMap(({ asked }) => asked.leftOut),
   }
 }
 
-const othersMacs = (port: PortObject, ports: readonly PortObject[]): ReadonlySet<string> =>
-  port.extra_dhcp_opts.length === 0
-    ? new Set()
-    : new Set(ports.flatMap(({ mac_address }) => (mac_address === port.mac_address ? [] : [mac_address])))
-
-function leasesOf(port: PortObject, { options, clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
+function leasesOf(port: PortObject, { clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
   const given = new Map(subnets.filter(assignsAddresses).map(({ id, ip_version }) => [id, ip_version]))
   return port.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
     const version = given.get(subnet_id)
@@ -99,24 +99,9 @@ function leasesOf(port: PortObject, { options, clientIds }: Asked, subnets: read
       mac: port.mac_address,
       ip: ip_address,
       hostname: hostname(port.dns_name, ip_address),
-      tag: options.length > 0 ? portTag(port.id) : null,
       clientId: clientIds[version] ?? null,
     }
   })
-}
-
-const guestOf = ({ id, mac_address }: PortObject): { mac: string; tag: string } => ({
-  mac: mac_address,
-  tag: portTag(id),
-})
-
-/** A port with an address by DHCPv6 has its tag from there. */
-function isGuest(port: PortObject, { options }: Asked, subnets: readonly SubnetObject[]): boolean {
-  const mine = subnets.filter(
-    ({ id, ip_version }) => ip_version === 6 && port.fixed_ips.some((it) => it.subnet_id === id),
-  )
-  const stateless = mine.some(({ ipv6_address_mode }) => ipv6_address_mode === 'dhcpv6-stateless')
-  return options.length > 0 && stateless && !mine.some(assignsAddresses)
 }
 
 /** SLAAC and stateless hosts make their addresses themselves (RFC 4862, RFC 3736). */
@@ -159,7 +144,7 @@ export function dhcpFiles(
     hosts: lines(hostLines(want, taken)),
     options: lines([
       ...want.subnets.filter(isServed).flatMap((subnet) => optionLines(subnet, want)),
-      ...options.map(({ port, body }) => `tag:${portTag(port)},${body}`),
+      ...options.map(optionLine),
     ]),
     names: lines(want.leases.map(({ ip, hostname: name }) => [ip, ...namesOf(name, want.domain)].join(' '))),
   }
@@ -203,6 +188,7 @@ function confFile({ device, subnets, domain }: DhcpWant, { dir, user }: FilePath
     `log-facility=${dir}/log`,
     'dhcp-lease-max=65536',
     ...ranges,
+    ...MAC_TAGS,
   ])
 }
 
@@ -212,19 +198,16 @@ const netmask = (length: number): string =>
   formatIp({ version: 4, value: 0xffffffffn ^ (0xffffffffn >> BigInt(length)) })
 
 function hostLines(want: DhcpWant, taken: ReadonlyMap<string, string>): string[] {
-  const leases = want.leases.map(({ mac, ip, hostname: name, tag: mark, clientId }) => {
+  return want.leases.map(({ mac, ip, hostname: name, clientId }) => {
     const holder = formerHolder(want, mac, ip, taken)
     return [
       mac,
       ...(holder === null ? [] : [holder]),
-      ...(mark === null ? [] : [`set:${mark}`]),
       ...(clientId === null ? [] : [`id:${clientId}`]),
       name.replace(/\.$/, ''),
       ip.includes(':') ? `[${ip}]` : ip,
     ].join(',')
   })
-  // For requests by IPv6 alone: for one by IPv4 the line would be a host without an address.
-  return [...leases, ...want.guests.map(({ mac, tag: mark }) => `${mac},tag:dhcpv6,set:${mark}`)]
 }
 
 /** Whole, and without the domain; a name that ends with a dot is whole. */

@@ -132,7 +132,6 @@ const lease = (n: number, ip: string, hostname = `host-${ip.replaceAll(/[.:]/g, 
   mac: mac(n),
   ip,
   hostname,
-  tag: null,
   clientId: null,
 })
 const want = (...leases: Lease[]): DhcpWant => ({
@@ -145,7 +144,6 @@ const want = (...leases: Lease[]): DhcpWant => ({
   domain: 'openstacklocal',
   leases,
   macs: [...new Set(leases.map((one) => one.mac))],
-  guests: [],
   options: [],
   leftOut: [],
 })
