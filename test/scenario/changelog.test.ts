@@ -80,8 +80,10 @@ test('after a mixed load every object has one unbroken chain of rows, and the la
   assert.deepEqual(await verify(server.core), [])
   for (const [key, image] of replay(rows)) {
     const [kind = '', id = ''] = key.split(' ')
-    const shown = await admin.show(kind, id)
+    const { tenant_id: _, ...shown } = await admin.show(kind, id)
+    const { attributes } = server.core.model.resource(kind)
+    // What others change without writing the object is not in its rows.
     for (const name of Object.keys(shown))
-      if (name !== 'tenant_id') assert.deepEqual(image?.[name], shown[name], `${key} ${name}`)
+      if (!attributes[name]?.secret) assert.deepEqual(image?.[name], shown[name], `${key} ${name}`)
   }
 })
