@@ -2,6 +2,7 @@
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
+import { isStorable } from '#model/attribute.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
 import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
 import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
@@ -138,7 +139,7 @@ async function markerId(core: Core, resource: ComposedResource, caller: Caller, 
   }
   const filters = placeFilters(resource, place)
   const query = { visible, filters: filters ?? {}, sort: [], projectId: caller.projectId }
-  const [found] = filters ? await listImages(core.database, resource, query) : []
+  const [found] = filters && isStorable(place.id) ? await listImages(core.database, resource, query) : []
   if (!found) throw notFound(resource, place.id)
   return String(found['id'])
 }

@@ -25,10 +25,9 @@ const portValue = (): Attribute<number | null> => {
   const parse = (value: unknown): number | null => {
     if (value === null) return null
     const number = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : value
-    if (typeof number !== 'number' || !Number.isInteger(number))
-      throw new ApiError('SecurityGroupInvalidPortValue', { port: String(value) })
-    if (number < 0 || number > 65535) throw new ApiError('SecurityGroupInvalidPortValue', { port: String(value) })
-    return number
+    if (typeof number === 'number' && Number.isInteger(number) && number >= 0 && number <= 65535) return number
+    const port = typeof value === 'string' ? value : JSON.stringify(value)
+    throw new ApiError('SecurityGroupInvalidPortValue', { port })
   }
   const base = optional(text({ set: 'create', filter: true, sort: true })) as unknown as Attribute<number | null>
   return { ...base, schema: { anyOf: [portNumber.schema, { type: 'null' }] }, pg: 'integer', parse }

@@ -1,6 +1,7 @@
 /** One READ COMMITTED transaction, retried whole on deadlock and serialization failure. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryResult } from 'pg'
+import { ApiError } from '#kernel/errors.ts'
 import { type Database, isRetryable, isUnavailable, type Params, type Query, statement, translated } from './pool.ts'
 
 export interface Transaction {
@@ -31,11 +32,15 @@ export async function inTransaction<T>(
       return await once(database, work)
     } catch (failure) {
       const error = explain(failure)
-      if (!isRetryable(error) || attempt === MAX_TRIES) throw translated(error)
+      if (!isRetryable(error) || attempt === MAX_TRIES)
+        throw isRetryable(error) ? standingInTheWay(error) : translated(error)
       await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
     }
   }
 }
+
+/** Objects of one request that exclude each other look like another writer each time. */
+const standingInTheWay = (error: unknown): ApiError => new ApiError('Conflict', { reason: (error as Error).message })
 
 async function once<T>(database: Database, work: (tx: Transaction) => Promise<Outcome<T>>): Promise<T> {
   const client = await database.pool.connect()

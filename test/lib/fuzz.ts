@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import type { Attribute, JsonSchema } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Action } from '#model/define.ts'
+import { OUTSIDE } from './fuzz-world.ts'
 
 const ADDRESSES = ['10.0.0.5', '10.0.0.77', '10.0.1.9', '2001:db8::5', '192.0.2.1', '10.0.0.0', '10.0.0.255']
 const CIDRS = [
@@ -229,15 +230,32 @@ export const stepOf = (resources: readonly ComposedResource[], callers: number):
         headers: HEADERS,
       })
     const usual = (Object.keys(WEIGHTS) as (keyof typeof WEIGHTS)[]).map((kind) => ({
-      weight: WEIGHTS[kind],
+      // What is not offered is refused by the router: seldom of interest.
+      weight: resource.operations.includes(kind) ? 10 * WEIGHTS[kind] : 1,
       arbitrary: step(kind, BODIES[kind](resource), kind === 'list' || kind === 'show' ? queryOf(resource) : DRY),
     }))
-    const actions = resource.actions.map((action) => ({ weight: 1, arbitrary: step(action.name, acting(action), DRY) }))
+    const actions = resource.actions.map((action) => ({
+      weight: 10,
+      arbitrary: step(action.name, acting(action), DRY),
+    }))
     return fc.oneof(...usual, ...actions)
   })
 
+/** Words that speak of a resource without its name. */
+const WORDS: Readonly<Record<string, string>> = {
+  'external_gateway_info.network_id': OUTSIDE,
+  floating_network_id: OUTSIDE,
+  remote_group_id: 'security_group',
+  resource_id: 'security_group',
+  object_id: 'qos_policy',
+  security_groups: 'security_group',
+  ext_parent_port_id: 'port',
+}
+
 /** The resource whose objects the attribute or parameter `key` speaks of, by its references or by its name. */
 export function kindMeant(key: string, resource: ComposedResource, names: readonly string[]): string {
+  const word = WORDS[key] ?? WORDS[key.split('.').at(-1) as string]
+  if (word) return word
   const referred = resource.references[key]?.resource
   if (referred) return referred
   const within = names.filter((name) => key.includes(name)).sort((a, b) => b.length - a.length)

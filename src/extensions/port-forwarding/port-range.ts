@@ -19,6 +19,7 @@ const parsePort = (text: string): number => {
 
 /** `80`, `"80"` and `"80:90"`; throws `Reject`. */
 export function parsePortRange(value: unknown): PortRange {
+  if (typeof value !== 'string' && typeof value !== 'number') throw new Reject(SHAPE)
   const [first = '', last = first, ...rest] = String(value).split(':')
   if (rest.length > 0) throw new Reject(SHAPE)
   const [start, end] = [parsePort(first), parsePort(last)]

@@ -5,7 +5,7 @@ export const requestErrors = define({
   HTTPBadRequest: {
     status: 400,
     message: '%(reason)s',
-    when: 'A body, attribute, parameter or header is wrong; `detail.reason` and `detail.issues` say more.',
+    when: 'A body, attribute, parameter or header is wrong; `facts.reason` and `facts.issues` say more.',
   },
   BadRequest: {
     status: 400,
@@ -47,6 +47,11 @@ export const requestErrors = define({
     status: 405,
     message: 'The method %(method)s is not allowed for this resource.',
     when: 'The path exists, with other methods.',
+  },
+  Conflict: {
+    status: 409,
+    message: 'The request stands in the way of itself, or of others that write the same again and again: %(reason)s',
+    when: 'Objects of one request exclude each other, or other requests keep changing what this one changes.',
   },
   BadAsOf: {
     status: 400,
