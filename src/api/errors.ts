@@ -3,11 +3,14 @@ import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 
-/** `{"NeutronError": {type, message, detail}}`; 401 in the form of Keystone's middleware. */
+/**
+ * `{"NeutronError": {type, message, detail}}`, with `facts` where there are some; 401 in the form of Keystone's
+ * middleware. `detail` is a text: clients append it to the message, and lose the type when it is none.
+ */
 export function errorBody(error: ApiError): Record<string, unknown> {
   if (error.type === 'Unauthorized') return { error: { code: 401, title: 'Unauthorized', message: error.message } }
-  const detail = Object.keys(error.detail).length === 0 ? '' : error.detail
-  return { NeutronError: { type: error.type, message: error.message, detail } }
+  const { type, message, facts } = error
+  return { NeutronError: { type, message, detail: '', ...(Object.keys(facts).length > 0 && { facts }) } }
 }
 
 /** What Fastify itself refuses, in our words. */

@@ -101,7 +101,7 @@ function errorSections({ components }: OpenApiDocument): string {
     )
     return `<tr id="error-${status}"><td>${status}</td><td>${prose(String(response['description']))}</td><td>${types.map(code).join(' ')}</td></tr>`
   })
-  return `<section id="errors"><h2>Errors</h2><p>Every refusal is <code>{"NeutronError": {"type", "message", "detail"}}</code>; a 401 has the form of Keystone's middleware.</p>
+  return `<section id="errors"><h2>Errors</h2><p>Every refusal is <code>{"NeutronError": {"type", "message", "detail"}}</code>, with <code>facts</code> for programs where there is more to say; a 401 has the form of Keystone's middleware.</p>
 <div class="wide"><table><thead><tr><th>Status</th><th>Meaning</th><th>Types</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`
 }
 

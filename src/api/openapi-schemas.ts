@@ -185,10 +185,10 @@ const errorSchema = (types: readonly ErrorType[]): JsonSchema =>
     properties: {
       type: { type: 'string', enum: types },
       message: { type: 'string' },
-      detail: {
-        description:
-          'An object with a machine-readable `reason` and the facts behind it; an empty text where there is none.',
-        anyOf: [{ type: 'string' }, { type: 'object' }],
+      detail: { type: 'string', description: 'Empty; clients append it to the message.' },
+      facts: {
+        type: 'object',
+        description: 'A machine-readable `reason` and what is behind it, where there is more to say.',
       },
     },
     required: ['type', 'message', 'detail'],

@@ -64,10 +64,10 @@ export function decode(
   return { values, given: names }
 }
 
-/** The first issue speaks; the detail lists them all. */
+/** The first issue speaks; the facts list them all. */
 export const withAll = (first: ApiError, issues: readonly ApiError[]): ApiError =>
   new ApiError(first.type, first.params, {
-    ...first.detail,
+    ...first.facts,
     issues: issues.map((one) => ({ type: one.type, message: one.message })),
   })
 

@@ -239,7 +239,7 @@ export class Unit {
     if (first)
       throw issues.length === 1
         ? first
-        : new ApiError(first.type, first.params, { ...first.detail, issues: issues.map((one) => one.message) })
+        : new ApiError(first.type, first.params, { ...first.facts, issues: issues.map((one) => one.message) })
     let after: Draft = { ...write.after }
     if (write.op === 'delete') this.#going.add(`${resource.name} ${String(write.before?.['id'])}`)
     for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs)

@@ -43,7 +43,7 @@ describe('the catalogue', () => {
 test('an error carries its type, status, sentence and facts', () => {
   const error = new ApiError('PortNotFound', { port_id: 'x' }, { reason: 'gone' })
   assert.deepEqual(
-    [error.type, error.status, error.message, error.detail],
+    [error.type, error.status, error.message, error.facts],
     ['PortNotFound', 404, 'Port x could not be found.', { reason: 'gone' }],
   )
   assert.equal(new ApiError('HTTPBadRequest').message, '')

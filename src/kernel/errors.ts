@@ -2,7 +2,7 @@
  * The catalogue of errors a client can see: OpenStack `type`, HTTP status, message template and occasion, by area.
  *
  * Types, statuses and messages follow Neutron's (neutron-lib exceptions, Networking API v2.0 reference), so that
- * clients which match on them keep working; `detail` carries what Neutron leaves out: a machine-readable reason.
+ * clients which match on them keep working; `facts` carry what Neutron leaves out: a machine-readable reason.
  */
 import { addressGroupErrors } from './errors/address-group.ts'
 import { agentErrors } from './errors/agent.ts'
@@ -13,6 +13,7 @@ import { loggingErrors } from './errors/logging.ts'
 import { meteringErrors } from './errors/metering.ts'
 import { natErrors } from './errors/nat.ts'
 import { networkErrors } from './errors/network.ts'
+import { outboxErrors } from './errors/outbox.ts'
 import { portErrors } from './errors/port.ts'
 import { qosErrors } from './errors/qos.ts'
 import { quotaErrors } from './errors/quota.ts'
@@ -52,6 +53,7 @@ export const catalogue = Object.freeze({
   ...tagErrors,
   ...topologyErrors,
   ...bgpErrors,
+  ...outboxErrors,
 })
 
 export type ErrorType = keyof typeof catalogue
@@ -63,15 +65,15 @@ export class ApiError extends Error {
   readonly status: number
   readonly params: ErrorParams
   /** Machine-readable: `{ reason, …facts }`; empty where the type says it all. */
-  readonly detail: ErrorParams
+  readonly facts: ErrorParams
 
-  constructor(type: ErrorType, params: ErrorParams = {}, detail: ErrorParams = {}) {
+  constructor(type: ErrorType, params: ErrorParams = {}, facts: ErrorParams = {}) {
     super(fill(catalogue[type].message, params))
     this.name = type
     this.type = type
     this.status = catalogue[type].status
     this.params = params
-    this.detail = detail
+    this.facts = facts
   }
 }
 

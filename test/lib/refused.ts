@@ -3,17 +3,19 @@ import assert from 'node:assert/strict'
 import { catalogue, type ErrorType } from '#kernel/errors.ts'
 import type { Reply } from './server.ts'
 
-/** The answer is this error of the catalogue, in OpenStack's form; answers its `detail`. */
+/** The answer is this error of the catalogue, in OpenStack's form; answers its `facts`. */
 export function refused(reply: Reply, type: ErrorType, message?: RegExp | string): Record<string, any> {
   const seen = `${reply.status} ${reply.text}`
   assert.equal(reply.status, catalogue[type].status, seen)
   const { NeutronError: error, ...rest } = reply.body ?? {}
   assert.deepEqual(rest, {}, seen)
-  assert.deepEqual(Object.keys(error ?? {}).sort(), ['detail', 'message', 'type'], seen)
+  const { facts = {}, ...known } = error ?? {}
+  assert.deepEqual(Object.keys(known).sort(), ['detail', 'message', 'type'], seen)
+  assert.equal(error.detail, '', seen)
   assert.equal(error.type, type, seen)
   if (typeof message === 'string') assert.equal(error.message, message)
   else if (message) assert.match(error.message, message)
-  return error.detail
+  return facts
 }
 
 /** The answer has this status; answers its body. */

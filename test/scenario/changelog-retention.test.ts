@@ -94,7 +94,7 @@ test('what is old is dropped whole; what has not changed since is still known; b
   const refused = await server.admin.get(`networks/${quiet['id']}?as_of=${long}`)
   assert.equal(refused.status, 400)
   assert.equal(refused.body.NeutronError.type, 'BadAsOf')
-  assert.equal(refused.body.NeutronError.detail.reason, 'before_history')
+  assert.equal(refused.body.NeutronError.facts.reason, 'before_history')
   assert.match(refused.body.NeutronError.message, /changes are kept since \d{4}-/)
   assert.equal((await server.admin.get(`networks?as_of=${long}`)).status, 400)
 })

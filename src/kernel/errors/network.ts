@@ -11,7 +11,7 @@ export const networkErrors = define({
     status: 409,
     message:
       'Unable to complete operation on network %(net_id)s. There are one or more ports still in use on the network, id for these ports is: %(ports)s.',
-    when: 'Ports other than the service’s own are on the network; `detail.ports` has all of them.',
+    when: 'Ports other than the service’s own are on the network; `facts.ports` has all of them.',
   },
   InvalidSharedSetting: {
     status: 409,

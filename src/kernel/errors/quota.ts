@@ -5,7 +5,7 @@ export const quotaErrors = define({
   OverQuota: {
     status: 409,
     message: 'Quota exceeded for resources: %(overs)s.',
-    when: 'The project would have more objects than its limit; `detail` has the limit and what is used.',
+    when: 'The project would have more objects than its limit; `facts` have the limit and what is used.',
   },
   QuotaMissingTenant: {
     status: 400,

@@ -11,7 +11,7 @@ export const rbacErrors = define({
     status: 409,
     message:
       'RBAC policy on object %(object_id)s cannot be removed because other objects depend on it. Details: %(details)s',
-    when: 'A project uses the object and would lose it; `detail.projects` has who.',
+    when: 'A project uses the object and would lose it; `facts.projects` has who.',
   },
   DuplicateRbacPolicy: {
     status: 409,

@@ -15,7 +15,7 @@ export const routerErrors = define({
   RouterInUse: {
     status: 409,
     message: 'Router %(router_id)s %(reason)s',
-    when: 'The router that shall go still has interfaces; `detail.ports` has them.',
+    when: 'The router that shall go still has interfaces; `facts.ports` has them.',
   },
   RouterInterfaceNotFound: {
     status: 404,

@@ -10,7 +10,7 @@ export const subnetErrors = define({
   SubnetInUse: {
     status: 409,
     message: 'Unable to complete operation on subnet %(subnet_id)s: %(reason)s',
-    when: 'Ports other than the service’s own hold addresses of the subnet; `detail.ports` has them.',
+    when: 'Ports other than the service’s own hold addresses of the subnet; `facts.ports` has them.',
   },
   InvalidCIDR: { status: 400, message: 'Invalid CIDR %(input)s given as IP prefix.', when: 'The prefix is none.' },
   OverlappingAllocationPools: {
