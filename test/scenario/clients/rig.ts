@@ -25,6 +25,7 @@ export const clientsMissing: string | false =
     : 'the clients are not installed (apt-get install python3-openstackclient): nothing proves that they work'
 
 export type User = 'admin' | 'demo'
+export type Program = 'openstack' | 'neutron'
 
 export interface Said {
   readonly code: number
@@ -36,8 +37,8 @@ export interface ClientCloud {
   readonly server: TestServer
   /** OS_… variables with which programs are this user in the project of the same name. */
   env(user: User): NodeJS.ProcessEnv
-  /** One command of the stock `openstack`, in a process that stays for the next. */
-  openstack(user: User, argv: readonly string[]): Promise<Said>
+  /** One command, in a process that stays for the next. */
+  run(program: Program, user: User, argv: readonly string[]): Promise<Said>
   /** A script beside this file, once, to its end. */
   python(script: string, user: User, args?: readonly string[]): Promise<Said>
 }
@@ -62,13 +63,14 @@ export async function clientCloud(stack: AsyncDisposableStack): Promise<ClientCl
   const services = { dhcp: { dhcp_driver: 'sim' }, l3: { agent_mode: 'dvr_snat' }, bgp: {} }
   for (const host of HOSTS) await hostReports(server, host, { bridge_mappings, services })
   const env = (user: User): NodeJS.ProcessEnv => environment(server.url, user, passwords[user])
-  const shells = new Map<User, Shell>()
+  const shells = new Map<string, Shell>()
   return {
     server,
     env,
-    openstack: (user, argv) => {
-      const shell = shells.get(user) ?? openShell(stack, env(user))
-      shells.set(user, shell)
+    run: (program, user, argv) => {
+      const key = `${program} ${user}`
+      const shell = shells.get(key) ?? openShell(stack, program, env(user))
+      shells.set(key, shell)
       return shell(argv)
     },
     python: (script, user, args = []) => toTheEnd(start(script, env(user), args)),
@@ -108,8 +110,8 @@ const toTheEnd = (child: ChildProcess): Promise<Said> =>
 
 type Shell = (argv: readonly string[]) => Promise<Said>
 
-function openShell(stack: AsyncDisposableStack, env: NodeJS.ProcessEnv): Shell {
-  const child = start('shell.py', env)
+function openShell(stack: AsyncDisposableStack, program: Program, env: NodeJS.ProcessEnv): Shell {
+  const child = start('shell.py', env, [program])
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
   stack.defer(async () => {
     child.kill()

@@ -1,7 +1,7 @@
-"""The stock `openstack` command, many times in one process.
+"""A client's command, `openstack` or `neutron` by the first argument, many times in one process.
 
 Each line of standard input is a JSON array of arguments, answered on standard output by {"code", "out", "err"}. Starting
-Python, finding the plugins and asking for a token cost seconds; so there is one shell, as when `openstack` is started
+Python, finding the plugins and asking for a token cost seconds; so there is one shell, as when it is started
 without a command, and the lines are what a user types there. The client keeps its connection in the class: one user
 (that of the OS_ variables) a process.
 """
@@ -11,13 +11,28 @@ import logging
 import os
 import sys
 
-from openstackclient import shell
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 
-class Shell(shell.OpenStackShell):
+if sys.argv[1] == "neutron":
+    from neutronclient import shell
+
+    def make(kind):
+        return kind(shell.NEUTRON_API_VERSION)
+
+    base = shell.NeutronShell
+else:
+    from openstackclient import shell
+
+    def make(kind):
+        return kind()
+
+    base = shell.OpenStackShell
+
+
+class Shell(base):
     """Does not ask for commands: they are given to `call`."""
 
     def interact(self):
@@ -43,7 +58,7 @@ class Shell(shell.OpenStackShell):
         return {"code": code or 0, "out": self.stdout.getvalue(), "err": self.stderr.getvalue()}
 
 
-user = Shell()
+user = make(Shell)
 user.run([])
 for line in sys.stdin:
     answers.write(json.dumps(user.call(json.loads(line))) + "\n")
