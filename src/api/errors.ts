@@ -37,13 +37,19 @@ function fromFramework(error: FastifyError, request: FastifyRequest): ApiError |
   }
 }
 
+/** Without the query, in which clients may have written what is nobody's business. */
+const pathOf = ({ url }: FastifyRequest): string => url.replace(/[?#].*/s, '')
+
 /** `authenticateUri`: where clients get a token; by default /identity of the host they called. */
 export const createErrorHandler =
   (log: Logger, authenticateUri?: string) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     const known = error instanceof ApiError ? error : fromFramework(error, request)
     if (!known)
-      log.error({ err: error, method: request.method, url: request.url, request_id: request.id }, 'a request failed')
+      log.error(
+        { err: error, method: request.method, path: pathOf(request), request_id: request.id },
+        'a request failed',
+      )
     const shown = known ?? new ApiError('HTTPInternalServerError')
     if (shown.status === 401) {
       const uri = authenticateUri ?? `${request.protocol}://${request.host}/identity`

@@ -1,5 +1,5 @@
 /** JSON lines on standard error; one root logger a process, children by component, never a global. */
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type { Logger } from 'pino'
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
@@ -7,7 +7,9 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 /** Header and body fields that never reach a log, whatever object they hang on. */
 const SECRET = ['token', 'password', 'authorization', 'secret', 'credential', '["x-auth-token"]', '["x-service-token"]']
 
-export const createLogger = (program: string, level: LogLevel = 'info'): Logger =>
+const stderr = (): DestinationStream => pino.destination({ fd: 2, sync: true })
+
+export const createLogger = (program: string, level: LogLevel = 'info', to: DestinationStream = stderr()): Logger =>
   pino(
     {
       level,
@@ -19,7 +21,7 @@ export const createLogger = (program: string, level: LogLevel = 'info'): Logger 
         censor: '[hidden]',
       },
     },
-    pino.destination({ fd: 2, sync: true }),
+    to,
   )
 
 export const silentLogger: Logger = pino({ level: 'silent' })
