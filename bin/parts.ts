@@ -58,7 +58,7 @@ export function identityOf(settings: ServerSettings, log: Logger, metrics?: Regi
 }
 
 /** The settings were found complete when they were loaded. */
-const keystoneOptionsOf = (settings: ServerSettings): Omit<KeystoneOptions, 'log'> => ({
+export const keystoneOptionsOf = (settings: ServerSettings): Omit<KeystoneOptions, 'log'> => ({
   authUrl: settings.keystoneAuthUrl ?? '',
   authenticateUri: settings.keystoneWwwAuthenticateUri,
   credential: keystoneCredentialOf(settings),

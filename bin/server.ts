@@ -22,7 +22,8 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
-import { coreSettingsOf, identityOf } from './parts.ts'
+import { serveOutbox } from './outbox.ts'
+import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
 
 type Role = 'all' | 'api' | 'feed'
 /** How the primary tells a worker its role; not a setting. */
@@ -59,6 +60,9 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
+    const keystone = settings.identity === 'keystone' ? keystoneOptionsOf(settings) : null
+    const tells = { database, notifier, settings, keystone, registry: metrics, log: log.child({ component: 'outbox' }) }
+    serveOutbox(tells, stack)
     const tidy = async (): Promise<void> => {
       await maintainChangeLog(database, { keepSeconds: settings.changeRetention })
       await forgetKeys(database, settings.idempotencyRetention)

@@ -25,6 +25,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   core: ['kernel', 'model', 'resources', 'store', 'policy'],
   drivers: ['kernel', 'model', 'resources', 'extensions', 'core', 'protocol'],
   feed: ['kernel', 'wire', 'model', 'resources', 'extensions', 'store', 'core'],
+  outbox: ['kernel', 'model', 'resources', 'store', 'core', 'protocol'],
   api: ['kernel', 'model', 'core', 'identity', 'policy'],
   dataplane: ['kernel', 'wire', 'protocol'],
   agent: ['kernel', 'wire', 'dataplane'],

@@ -18,6 +18,7 @@ import { metering } from './metering/index.ts'
 import { ndpProxies } from './ndp-proxy/index.ts'
 import { networkIpAvailability } from './network-ip-availability.ts'
 import { networkSegmentRanges } from './network-segment-range/index.ts'
+import { outbox } from './outbox.ts'
 import { portAttributes } from './port-attributes/index.ts'
 import { portForwardings } from './port-forwarding/index.ts'
 import { qos } from './qos/index.ts'
@@ -60,4 +61,5 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...metering,
   ...flavors,
   logging,
+  outbox,
 ])

@@ -24,6 +24,7 @@ import {
   vlanRange,
   whole,
 } from './setting-kinds.ts'
+import { outboxFields } from './setting-outbox.ts'
 
 export interface Field<T> {
   readonly kind: Kind<T>
@@ -315,6 +316,7 @@ export const serverFields = {
     [],
     'Zones of networks and routers that name none; by default any.',
   ),
+  ...outboxFields,
 
   logLevel,
 } as const satisfies Fields

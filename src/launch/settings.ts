@@ -285,6 +285,7 @@ const PATHS = [
   'feedTlsCertificate',
   'feedTlsKey',
   'keystoneCafile',
+  'outboxCafile',
 ]
 
 const absolutePaths = (values: Record<string, unknown>): Record<string, unknown> => {

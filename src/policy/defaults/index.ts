@@ -14,6 +14,7 @@ import { logging } from './logging.ts'
 import { metering } from './metering.ts'
 import { network } from './network.ts'
 import { networkIpAvailability } from './network-ip-availability.ts'
+import { outbox } from './outbox.ts'
 import { port } from './port.ts'
 import { qos } from './qos.ts'
 import { quota } from './quota.ts'
@@ -53,6 +54,7 @@ export const defaultsByArea = Object.freeze({
   metering,
   logging,
   BGP: bgp,
+  outbox,
   quotas: quota,
   'extensions of the API': extension,
 }) satisfies Readonly<Record<string, readonly RuleDefault[]>>
