@@ -1,11 +1,12 @@
 /**
  * What is kept twice in the database, compared: counters with rows, addresses held with addresses shown, free numbers
- * with what holders leave of the pools, groups of ports with their links, lists of projects with RBAC policies.
+ * and blocks with what holders leave of the pools, groups of ports with their links, lists of projects with RBAC policies.
  *
  * Every check is exact on one snapshot, so that servers may work on meanwhile. To repair, the truth is taken to be the
  * objects clients see; what follows from them is written anew, by statements that come with each problem.
  */
 import { formatIp, parseIp } from '#kernel/ip.ts'
+import { resetBlocks } from './blocks.ts'
 import { type NumberRange, poolFor, setRanges, subtract } from './ranges.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -36,6 +37,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'addresses of ports': portAddresses,
   'pools of addresses': addressPools,
   'pools of segmentation ids': segmentPools,
+  'blocks of subnet pools': subnetPools,
   'security groups of ports': portGroups,
   'lists of projects': sharedLists,
   'lists of subnets': subnetLists,
@@ -63,6 +65,8 @@ export async function holdStill(tx: Transaction, { counted, shared }: Kept): Pro
     'port_security_groups',
     'network_segments',
     'rbac_policies',
+    'subnetpools',
+    'subnetpool_free_blocks',
   ]
   const tables = new Set([...kept, ...counted.map((one) => one.table), ...shared.map((one) => one.table)])
   // Always in the same order, so that two of us wait for each other and no more.
@@ -274,6 +278,39 @@ async function segmentPools(tx: Transaction): Promise<Problem[]> {
       }),
     ),
   ]
+}
+
+/** What a pool has, what of it is free and what subnets took, in addresses; and whether anything is both. */
+const BLOCKS = `/* once */ select * from (
+    select p.id, p.prefixes,
+      (select trim_scale(sum(2::numeric ^ (w.bits - masklen(x::cidr)))) from jsonb_array_elements_text(p.prefixes) x)::text as all,
+      (select trim_scale(coalesce(sum(2::numeric ^ (w.bits - masklen(f.block))), 0))
+        from subnetpool_free_blocks f where f.subnetpool_id = p.id)::text as free,
+      (select trim_scale(coalesce(sum(2::numeric ^ (w.bits - masklen(s.cidr))), 0))
+        from subnets s where s.subnetpool_id = p.id)::text as taken,
+      (select min(text(f.block)) from subnets s join subnetpool_free_blocks f on f.subnetpool_id = s.subnetpool_id
+        and f.block && s.cidr where s.subnetpool_id = p.id) as twice
+    from subnetpools p, lateral (select case p.ip_version when 4 then 32 else 128 end as bits) w) pools
+  where "all"::numeric <> free::numeric + taken::numeric or twice is not null order by id`
+
+interface SubnetPool extends Record<string, unknown> {
+  readonly id: string
+  readonly prefixes: readonly string[]
+  readonly all: string
+  readonly free: string
+  readonly taken: string
+  readonly twice: string | null
+}
+
+async function subnetPools(tx: Transaction): Promise<Problem[]> {
+  const wrong = await tx.query<SubnetPool>(BLOCKS)
+  return wrong.map(({ id, prefixes, all, free, taken, twice }) => ({
+    says:
+      twice === null
+        ? `subnet pool ${id}: of ${all} addresses ${free} are free and ${taken} are taken`
+        : `subnet pool ${id}: ${twice} is free, and a subnet has of it`,
+    repair: () => resetBlocks(tx, id, prefixes),
+  }))
 }
 
 async function portGroups(tx: Transaction): Promise<Problem[]> {

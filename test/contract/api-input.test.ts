@@ -77,7 +77,15 @@ describe('the request itself', () => {
     refused(reply, 'RequestBodyTooLarge', /1048576/)
   })
 
-  for (const path of ['/nowhere', 'nowhere', 'networks/a/b/c', 'networks//', 'quota', 'security__groups', 'ports/x/y']) {
+  for (const path of [
+    '/nowhere',
+    'nowhere',
+    'networks/a/b/c',
+    'networks//',
+    'quota',
+    'security__groups',
+    'ports/x/y',
+  ]) {
     test(`an unknown path: ${path}`, async () => {
       for (const method of ['GET', 'POST', 'PUT', 'DELETE']) refused(await member.send(method, path), 'HTTPNotFound')
     })

@@ -26,6 +26,9 @@ before(async () => {
   const network = await server.admin.make('network', { project_id: 'p1', shared: true, 'router:external': true })
   await owner.make('subnet', { network_id: network['id'], cidr: '10.0.0.0/24', ip_version: 4 })
   await owner.make('subnet', { network_id: network['id'], cidr: '2001:db8::/64', ip_version: 6 })
+  const pool = await owner.make('subnetpool', { name: 'pool', prefixes: ['10.9.0.0/16'], default_prefixlen: 24 })
+  const pooled = await owner.make('network', {})
+  await owner.make('subnet', { network_id: pooled['id'], subnetpool_id: pool['id'], ip_version: 4 })
   const port = { network_id: network['id'] }
   answered(await owner.post('ports', { ports: Array.from({ length: 20 }, () => port) }), 201)
 })
@@ -125,6 +128,16 @@ const SPOILED: readonly [string, string, RegExp][] = [
     'segmentation ids lost',
     `delete from free_ranges where ctid = (select ctid from free_ranges where pool = 'vxlan' limit 1)`,
     /^vxlan: free is/,
+  ],
+  [
+    'a block of a subnet pool lost',
+    `delete from subnetpool_free_blocks where ctid = (select ctid from subnetpool_free_blocks limit 1)`,
+    /^subnet pool \S+: of 65536 addresses \d+ are free and 256 are taken/,
+  ],
+  [
+    'a block free and taken',
+    `insert into subnetpool_free_blocks select subnetpool_id, cidr from subnets where subnetpool_id is not null limit 1`,
+    /^subnet pool \S+: 10\.9\.\S+ is free, and a subnet has of it/,
   ],
   [
     'a link to a group lost',
