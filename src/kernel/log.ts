@@ -7,6 +7,9 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 /** Header and body fields that never reach a log, whatever object they hang on. */
 const SECRET = ['token', 'password', 'authorization', 'secret', 'credential', '["x-auth-token"]', '["x-service-token"]']
 
+/** Where PostgreSQL quotes the rows and values that it refuses. */
+const QUOTED = ['err.detail', 'err.where']
+
 const stderr = (): DestinationStream => pino.destination({ fd: 2, sync: true })
 
 export const createLogger = (program: string, level: LogLevel = 'info', to: DestinationStream = stderr()): Logger =>
@@ -17,7 +20,7 @@ export const createLogger = (program: string, level: LogLevel = 'info', to: Dest
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: {
-        paths: SECRET.flatMap((key) => [key.startsWith('[') ? key : key, key.startsWith('[') ? `*${key}` : `*.${key}`]),
+        paths: [...QUOTED, ...SECRET.flatMap((key) => [key, key.startsWith('[') ? `*${key}` : `*.${key}`])],
         censor: '[hidden]',
       },
     },

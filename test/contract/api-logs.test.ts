@@ -50,8 +50,11 @@ test('a failure of our own is logged without what the client sent', async () => 
     if (reply.status === 500) assert.doesNotMatch(reply.text, /networks"|relation|hidden_networks/)
   }
   await server.database.query('alter table hidden_networks rename to networks')
+  // PostgreSQL puts the row into the detail of what a constraint refuses.
+  await server.database.query(`alter table networks add constraint refused check (description <> '${SECRET}')`)
+  assert.equal((await server.admin.post('networks', body, headers)).status, 500)
   const failures = recordsOf(text()).filter(({ msg }) => msg === 'a request failed')
-  assert.equal(failures.length, 2)
+  assert.equal(failures.length, 3)
   for (const { path, method, request_id, err } of failures) {
     assert.equal(path, '/v2.0/networks')
     assert.ok(['GET', 'POST'].includes(method) && request_id.startsWith('req-') && err.message.includes('networks'))
