@@ -10,6 +10,7 @@ import { UserError } from './user-error.ts'
 /** Hosts and VMs as namespaces on one machine, driven by the stock client. */
 const LAB = [
   'openvswitch-switch',
+  'openvswitch-vtep',
   'iproute2',
   'dnsmasq-base',
   'udhcpc',

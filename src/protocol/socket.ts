@@ -1,24 +1,42 @@
-/** Where a switch or a database listens (`unix:/path` or `tcp:host:port`), and how to reach it. */
+/** Where a switch or a database listens (`unix:/path`, `tcp:host:port`, `ssl:host:port`), and how to reach it. */
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
-/** Connects to `target`; rejects with a sentence naming it. IPv6 hosts stand in brackets: `tcp:[fd00::1]:6640`. */
-export function openSocket(target: string, signal?: AbortSignal): Promise<Socket> {
-  const options = parseTarget(target)
+/** What `ssl:` targets need, as PEM: our key and certificate, and who may have signed the peer's. */
+export interface TlsIdentity {
+  readonly key: string
+  readonly cert: string
+  readonly ca: string
+}
+
+/** A peer that neither accepts nor refuses within this time is not there. */
+const CONNECT_MS = 10_000
+
+/**
+ * Connects to `target`; rejects with a sentence naming it. IPv6 hosts stand in brackets: `tcp:[fd00::1]:6640`.
+ * The peer of an `ssl:` target is known by its signature alone: switches carry certificates without host names.
+ */
+export function openSocket(target: string, signal?: AbortSignal, tls?: TlsIdentity): Promise<Socket> {
+  const { secure, ...options } = parseTarget(target)
+  if (secure && !tls) return Promise.reject(new Error(`${target} needs a key, a certificate and a CA`))
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new Error(`connecting to ${target} was aborted`))
-    const socket = connect(options)
+    const socket = secure ? connectTls({ ...options, ...tls, checkServerIdentity: () => undefined }) : connect(options)
+    const ready = secure ? 'secureConnect' : 'connect'
     const abort = (): void => void socket.destroy(new Error('aborted'))
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${CONNECT_MS / 1000} s`)), CONNECT_MS)
     const settle = (): void => {
+      clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
       socket.removeAllListeners('error')
-      socket.removeAllListeners('connect')
+      socket.removeAllListeners(ready)
     }
     signal?.addEventListener('abort', abort, { once: true })
     socket.once('error', (error) => {
       settle()
       reject(new Error(`cannot connect to ${target}: ${error.message}`, { cause: error }))
     })
-    socket.once('connect', () => {
+    socket.once(ready, () => {
       settle()
       socket.setNoDelay(true)
       resolve(socket)
@@ -26,13 +44,18 @@ export function openSocket(target: string, signal?: AbortSignal): Promise<Socket
   })
 }
 
-/** Throws on anything that is neither `unix:/path` nor `tcp:host:port`. */
-export function parseTarget(target: string): { path: string } | { host: string; port: number } {
+export type Target = ({ readonly path: string } | { readonly host: string; readonly port: number }) & {
+  readonly secure?: true
+}
+
+/** Throws on anything that is not `unix:/path`, `tcp:host:port` or `ssl:host:port`. */
+export function parseTarget(target: string): Target {
   if (target.startsWith('unix:') && target.length > 5) return { path: target.slice(5) }
-  const tcp = /^tcp:(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(target)
-  const host = tcp?.[1] ?? tcp?.[2]
-  if (!host || Number(tcp?.[3]) > 65535) throw new Error(`not a target (unix:/path or tcp:host:port): ${target}`)
-  return { host, port: Number(tcp?.[3]) }
+  const [, kind, bracketed, plain, digits] = /^(tcp|ssl):(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(target) ?? []
+  const host = bracketed ?? plain
+  const port = Number(digits)
+  if (!host || port > 65535) throw new Error(`not a target (unix:/path, tcp:host:port or ssl:host:port): ${target}`)
+  return kind === 'ssl' ? { host, port, secure: true } : { host, port }
 }
 
 /** Delays between attempts to reconnect: doubling from `firstMs` to `maxMs`, each shortened by up to a quarter at random. */

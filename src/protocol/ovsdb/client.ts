@@ -1,12 +1,14 @@
 /**
- * A native OVSDB client (RFC 7047, with `monitor_cond_since` of ovsdb-server(7)) on one connection.
+ * A native OVSDB client (RFC 7047, with `monitor_cond_since` of ovsdb-server(7) where the server has it) on one
+ * connection.
  *
  * Interface: `connectOvsdb` → `transact` (plain values, see ops.ts), `monitor` (plain rows, see schema.ts), `closed`,
  * `close`. It does not reconnect: `replica.ts` does, and keeps a copy of the tables.
  */
 import type { Logger } from '#kernel/log.ts'
+import type { TlsIdentity } from '../socket.ts'
 import { encodeOp, type Op } from './ops.ts'
-import { connectRpc, type Rpc } from './rpc.ts'
+import { connectRpc, type Rpc, RpcError } from './rpc.ts'
 import {
   applyDiff,
   columnType,
@@ -19,8 +21,10 @@ import {
 } from './schema.ts'
 
 export interface OvsdbOptions {
-  /** `unix:/path` or `tcp:host:port`. */
+  /** `unix:/path`, `tcp:host:port` or `ssl:host:port`. */
   readonly target: string
+  /** For `ssl:` targets. */
+  readonly tls?: TlsIdentity
   /** `Open_vSwitch`, `hardware_vtep`, … */
   readonly database: string
   readonly log: Logger
@@ -102,12 +106,14 @@ const NO_TRANSACTION = '00000000-0000-0000-0000-000000000000'
 type RowUpdate = { initial?: RawRow; insert?: RawRow; modify?: RawRow; delete?: null }
 type RawRow = Record<string, unknown>
 type TableUpdates = Record<string, Record<string, RowUpdate>>
+type PlainUpdates = Record<string, Record<string, { old?: RawRow; new?: RawRow }>>
 
 /** Connects and reads the schema. Rejects when the target or the database is not there. */
 export async function connectOvsdb(options: OvsdbOptions): Promise<OvsdbClient> {
   const updates = new Map<string, (last: string, update: TableUpdates) => void>()
   const onNotification = (method: string, params: readonly unknown[]): void => {
     if (method === 'update3') updates.get(params[0] as string)?.(params[1] as string, params[2] as TableUpdates)
+    if (method === 'update') updates.get(params[0] as string)?.(NO_TRANSACTION, wholeRows(params[1] as PlainUpdates))
   }
   const rpc = await connectRpc({ ...options, onNotification })
   const schema = await rpc.call('get_schema', [options.database]).then(parseSchema, (error: Error) => {
@@ -130,13 +136,11 @@ export async function connectOvsdb(options: OvsdbOptions): Promise<OvsdbClient> 
         if (early) early.push(apply)
         else apply()
       })
-      const requests = Object.entries(spec).map(([table, wanted]) => [
+      const requests = Object.entries(spec).map(([table, wanted]): [string, unknown] => [
         table,
         [{ columns: columnsOf(schema, table, wanted) }],
       ])
-      const params = [options.database, id, Object.fromEntries(requests), last]
-      const answer = (await rpc.call('monitor_cond_since', params)) as [boolean, string, TableUpdates]
-      const [resumed, transaction, update] = answer
+      const [resumed, transaction, update] = await startMonitor(rpc, options.database, id, requests, last)
       last = transaction
       const changes = (resumed ? applyUpdates : replaceAll)(schema, spec, tables, update)
       onChanges(changes, resumed ? 'resumed' : 'snapshot')
@@ -147,6 +151,30 @@ export async function connectOvsdb(options: OvsdbOptions): Promise<OvsdbClient> 
     closed: rpc.closed,
     close: () => rpc.close(),
   }
+}
+
+/** `monitor_cond_since`, or RFC 7047's `monitor`, which knows no past, on a server that has no other. */
+async function startMonitor(
+  rpc: Rpc,
+  database: string,
+  id: string,
+  requests: [string, unknown][],
+  since: string,
+): Promise<[resumed: boolean, transaction: string, update: TableUpdates]> {
+  const params = [database, id, Object.fromEntries(requests)]
+  try {
+    return (await rpc.call('monitor_cond_since', [...params, since])) as [boolean, string, TableUpdates]
+  } catch (error) {
+    if (!(error instanceof RpcError) || !error.message.includes('unknown method')) throw error
+  }
+  return [false, NO_TRANSACTION, wholeRows((await rpc.call('monitor', params)) as PlainUpdates)]
+}
+
+/** Updates of `monitor` (RFC 7047 §4.1.6), where `new` is the whole row and its absence means that it is gone. */
+const wholeRows = (updates: PlainUpdates): TableUpdates => {
+  const each = <A, B>(record: Record<string, A>, change: (one: A) => B): Record<string, B> =>
+    Object.fromEntries(Object.entries(record).map(([key, one]) => [key, change(one)]))
+  return each(updates, (rows) => each(rows, (row) => (row.new ? { insert: row.new } : { delete: null })))
 }
 
 async function transact(rpc: Rpc, schema: Schema, database: string, ops: readonly Op[]): Promise<readonly OpResult[]> {

@@ -6,7 +6,7 @@
  * Not promised: that every state in between is seen. Reconnects by itself until closed.
  */
 import type { Logger } from '#kernel/log.ts'
-import { createSignal, defaultRetry, keepConnected, type Retry } from '../socket.ts'
+import { createSignal, defaultRetry, keepConnected, type Retry, type TlsIdentity } from '../socket.ts'
 import {
   connectOvsdb,
   type MonitorKind,
@@ -21,6 +21,7 @@ import type { Row } from './schema.ts'
 
 export interface ReplicaOptions {
   readonly target: string
+  readonly tls?: TlsIdentity
   readonly database: string
   readonly tables: MonitorSpec
   readonly log: Logger
@@ -41,6 +42,8 @@ export interface OvsdbReplica {
   onUp(listener: () => void): () => void
   onDown(listener: (reason: Error) => void): () => void
   readonly connected: boolean
+  /** Why there is no connection now; null while there is one, and before the first attempt has ended. */
+  readonly failure: Error | null
   /** Resolves when the tables are filled for the first time. Rejects when closed before. */
   readonly ready: Promise<void>
   /** As `OvsdbClient.transact`; rejects at once while there is no connection. */
@@ -56,12 +59,14 @@ export function createReplica(options: ReplicaOptions): OvsdbReplica {
   ready.promise.catch(() => undefined)
   let client: OvsdbClient | null = null
   let since: string | null = null
+  let failure: Error | null = null
 
   const session = async (): Promise<void> => {
     const connection = await connectOvsdb({ ...options, signal: stop.signal })
     try {
       const monitored = await connection.monitor(options.tables, tables, since, (changes, kind) => {
         client = connection
+        failure = null
         changed.tell({ kind, changes })
       })
       ready.resolve()
@@ -69,6 +74,7 @@ export function createReplica(options: ReplicaOptions): OvsdbReplica {
       const reason = await connection.closed
       since = monitored.lastTransaction()
       client = null
+      failure = reason
       if (reason) down.tell(reason)
     } finally {
       client = null
@@ -78,20 +84,22 @@ export function createReplica(options: ReplicaOptions): OvsdbReplica {
   const running = keepConnected(session, {
     retry: options.retry ?? defaultRetry,
     signal: stop.signal,
-    onFailure: (error) => options.log.warn({ target: options.target, reason: error.message }, 'ovsdb unreachable'),
+    onFailure: (error) => {
+      failure = error
+      options.log.warn({ target: options.target, reason: error.message }, 'ovsdb unreachable')
+    },
   })
 
   return {
-    table: <R extends Row>(name: string) => {
-      const rows = tables.get(name)
-      if (!rows) throw new Error(`table ${name} is not monitored`)
-      return rows as ReadonlyMap<string, Row> as ReadonlyMap<string, R>
-    },
+    table: <R extends Row>(name: string) => rowsOf(tables, name) as ReadonlyMap<string, R>,
     onChange: changed.add,
     onUp: up.add,
     onDown: down.add,
     get connected() {
       return client !== null
+    },
+    get failure() {
+      return failure
     },
     ready: ready.promise,
     transact: (ops) => client?.transact(ops) ?? Promise.reject(new Error(`no connection to ${options.target}`)),
@@ -101,4 +109,10 @@ export function createReplica(options: ReplicaOptions): OvsdbReplica {
       ready.reject(new Error('the replica was closed'))
     },
   }
+}
+
+function rowsOf(tables: Tables, name: string): ReadonlyMap<string, Row> {
+  const rows = tables.get(name)
+  if (!rows) throw new Error(`table ${name} is not monitored`)
+  return rows
 }

@@ -1,7 +1,7 @@
 /** One JSON-RPC 1.0 connection (RFC 7047 §4): calls, notifications, echo in both directions. */
 import type { Socket } from 'node:net'
 import type { Logger } from '#kernel/log.ts'
-import { openSocket } from '../socket.ts'
+import { openSocket, type TlsIdentity } from '../socket.ts'
 import { createJsonFramer } from './frames.ts'
 
 export interface Rpc {
@@ -16,6 +16,8 @@ export interface RpcOptions {
   readonly target: string
   readonly log: Logger
   readonly signal?: AbortSignal
+  /** For `ssl:` targets. */
+  readonly tls?: TlsIdentity
   /**
    * After this long without a byte an echo is sent; after as long again the connection is given up. 15 s without: a
    * busy server answers late, and a dead one closes its socket at once.
@@ -33,7 +35,7 @@ type Waiter = { resolve(result: unknown): void; reject(error: Error): void }
 type Message = { id?: unknown; method?: string; params?: unknown[]; result?: unknown; error?: unknown }
 
 export async function connectRpc(options: RpcOptions): Promise<Rpc> {
-  const socket = await openSocket(options.target, options.signal)
+  const socket = await openSocket(options.target, options.signal, options.tls)
   return createRpc(socket, options)
 }
 

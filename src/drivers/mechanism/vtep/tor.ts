@@ -1,0 +1,213 @@
+/**
+ * Keeps one ToR as wanted: connection, planner and transactions, again whenever the want, the database or the
+ * connection changes. Decides nothing about networks; `plan.ts` does.
+ *
+ * Promised: nothing is touched before the first `want`; a change by others is put right as soon as the database tells
+ * of it; each transaction leaves every network it names whole; a network that the ToR refuses keeps no other waiting.
+ */
+import type { Logger } from '#kernel/log.ts'
+import { createReplica, type OvsdbReplica } from '#protocol/ovsdb/replica.ts'
+import { retryDelay, sleep, type Retry, type TlsIdentity } from '#protocol/socket.ts'
+import { planTor, type TorProblem } from './plan.ts'
+import { DATABASE, MONITORED, readTor } from './seen.ts'
+import type { TorWant } from './want.ts'
+
+export interface TorOptions {
+  readonly connection: {
+    /** `tcp:host:port`, `ssl:host:port` or `unix:/path` of the ToR's database. */
+    readonly target: string
+    readonly tls?: TlsIdentity
+    /** Between attempts to connect; 100 ms doubling to 30 s by default. */
+    readonly retry?: Retry
+    /** A ToR that says nothing for twice as long is given up; 5 s by default. */
+    readonly probeMs?: number
+  }
+  readonly log: Logger
+}
+
+/**
+ * `idle`: connected, nothing wanted yet. `unreachable`: no connection, `reason` says why. `working`: something is still
+ * to be written. `failing`: the ToR refuses something, see `problems`; tried again. `in_sync`: all is there that can be.
+ */
+export type TorState = 'unreachable' | 'idle' | 'working' | 'failing' | 'in_sync'
+
+export interface TorStatus {
+  readonly state: TorState
+  /** Of the state, in one sentence; null where there is nothing to say. */
+  readonly reason: string | null
+  /** When this state began. */
+  readonly since: Date
+  /** Networks that are not, or not wholly, in the ToR, and why. */
+  readonly problems: readonly TorProblem[]
+  /** How often something that others changed was put right. */
+  readonly repaired: number
+  /** The switch as its database shows it; null: not there, or not known yet. */
+  readonly switch: {
+    readonly tunnelIps: readonly string[]
+    readonly ports: readonly string[]
+    readonly faults: readonly string[]
+  } | null
+}
+
+export interface Tor {
+  /** Replaces what is wanted. */
+  want(state: TorWant): void
+  status(): TorStatus
+  /** Ends the connection; what is in the ToR stays and goes on working. */
+  close(): Promise<void>
+}
+
+const CONNECT: Retry = { firstMs: 100, maxMs: 30_000 }
+const REFUSED: Retry = { firstMs: 200, maxMs: 60_000 }
+/** Between two rounds: another writer who insists must not make a loop. */
+const PAUSE_MS = 50
+
+export function createTor({ connection, log }: TorOptions): Tor {
+  const { target, tls, retry = CONNECT, probeMs = 5_000 } = connection
+  const secure = tls ? { tls } : {}
+  const replica = createReplica({ target, ...secure, database: DATABASE, tables: MONITORED, log, retry, probeMs })
+  const stop = new AbortController()
+  const bell = createBell(stop.signal)
+  const state = createState(replica)
+  let wanted: TorWant | null = null
+  /** True after a round that left nothing to do, until the want changes or the connection is lost. */
+  let settled = false
+
+  const tick = (): void => bell.ring()
+  replica.onChange(tick)
+  replica.onUp(tick)
+  replica.onDown((reason) => {
+    settled = false
+    log.warn({ tor: target, reason: reason.message }, 'the ToR is unreachable')
+    tick()
+  })
+
+  const running = (async (): Promise<void> => {
+    for (let attempt = 0; !stop.signal.aborted; ) {
+      await bell.rung(attempt > 0 ? retryDelay(REFUSED, attempt - 1) : null)
+      if (stop.signal.aborted) return
+      if (!replica.connected || !wanted) {
+        attempt = 0
+        continue
+      }
+      const round = wanted
+      state.set('working')
+      const done = await reconcile(replica, round, stop.signal).catch((error: Error) => ({ error }))
+      if ('error' in done) {
+        state.set(replica.connected ? 'failing' : 'unreachable', done.error.message)
+        attempt++
+        continue
+      }
+      if (done.changed.length > 0 && settled) {
+        state.repaired++
+        log.warn({ tor: target, networks: done.changed }, 'put right what others changed in the ToR')
+      }
+      const refused = done.problems.filter(({ reason }) => reason === 'refused')
+      state.set(refused.length > 0 ? 'failing' : 'in_sync', String(refused[0]?.facts['message'] ?? '') || null)
+      state.problems = done.problems
+      settled = refused.length === 0 && round === wanted
+      attempt = refused.length > 0 ? attempt + 1 : 0
+      await sleep(PAUSE_MS, stop.signal)
+    }
+  })()
+
+  return {
+    want: (next) => {
+      wanted = next
+      settled = false
+      tick()
+    },
+    status: () => state.read(wanted),
+    close: async () => {
+      stop.abort()
+      bell.ring()
+      await Promise.all([running, replica.close()])
+    },
+  }
+}
+
+/**
+ * One transaction after the other until the plan is empty. When the ToR refuses one for several networks, each is
+ * tried alone; who is refused alone is left out and reported.
+ */
+async function reconcile(
+  replica: OvsdbReplica,
+  want: TorWant,
+  signal: AbortSignal,
+): Promise<{ changed: readonly string[]; problems: readonly TorProblem[] }> {
+  const refused = new Map<string, string>()
+  const changed = new Set<string>()
+  let most: number | null = null
+  for (;;) {
+    const skip = new Set(refused.keys())
+    const plan = planTor(want, readTor(replica.table), most === null ? { skip } : { skip, most })
+    if (plan.ops.length === 0 || signal.aborted) {
+      const failed = [...refused].map(([network, message]) => ({
+        network,
+        reason: 'refused' as const,
+        facts: { message },
+      }))
+      return { changed: [...changed], problems: [...plan.problems, ...failed] }
+    }
+    try {
+      await replica.transact(plan.ops)
+      for (const network of plan.networks) changed.add(network)
+    } catch (error) {
+      if (!replica.connected) throw error
+      const [first = ''] = plan.networks
+      if (plan.networks.length === 1) refused.set(first, (error as Error).message)
+      most = 1
+    }
+  }
+}
+
+/** The state and since when, with what the database says about the switch. */
+function createState(replica: OvsdbReplica) {
+  const held = { state: 'unreachable' as TorState, reason: null as string | null, since: new Date() }
+  const set = (next: TorState, reason: string | null = null): void => {
+    if (held.state !== next) held.since = new Date()
+    held.state = next
+    held.reason = reason
+  }
+  const state = {
+    repaired: 0,
+    problems: [] as readonly TorProblem[],
+    set,
+    read: (wanted: TorWant | null): TorStatus => {
+      if (!replica.connected) set('unreachable', replica.failure?.message ?? 'no connection yet')
+      else if (held.state === 'unreachable') set(wanted ? 'working' : 'idle')
+      const seen = wanted ? readTor(replica.table).switches.get(wanted.switch) : undefined
+      const { repaired, problems } = state
+      const shown = seen
+        ? {
+            tunnelIps: seen.tunnelIps,
+            ports: [...seen.ports.keys()],
+            faults: [...seen.faults, ...[...seen.ports.values()].flatMap(({ faults }) => faults)],
+          }
+        : null
+      return { ...held, problems, repaired, switch: shown }
+    },
+  }
+  return state
+}
+
+/** Something to do: `ring` is remembered until somebody waits for it. */
+function createBell(signal: AbortSignal): { ring(): void; rung(withinMs: number | null): Promise<void> } {
+  let rang = false
+  let wake: (() => void) | null = null
+  const ring = (): void => {
+    rang = true
+    wake?.()
+  }
+  signal.addEventListener('abort', ring, { once: true })
+  return {
+    ring,
+    /** Resolves when it rang, or after `withinMs`; with a time limit a ring alone does not shorten the wait. */
+    rung: async (withinMs) => {
+      if (withinMs !== null) await sleep(withinMs, signal)
+      else if (!rang) await new Promise<void>((resolve) => (wake = resolve))
+      rang = false
+      wake = null
+    },
+  }
+}
