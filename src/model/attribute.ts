@@ -253,13 +253,24 @@ export const parseMac = (value: unknown): string => {
 export const mac = (options: Options<string> = {}): Attribute<string> =>
   attribute({ schema: { type: 'string' }, pg: 'macaddr', parse: parseMac }, options)
 
+/** RFC 3339, as an instant of UTC within the years that have four digits. */
+function parseInstant(value: unknown): string {
+  const given = parseText(64)(value)
+  const wellFormed = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i.test(given)
+  const time = wellFormed ? Date.parse(given.toUpperCase()) : Number.NaN
+  if (time >= FIRST_INSTANT && time <= LAST_INSTANT) return new Date(time).toISOString()
+  throw new Reject(`${quote(value)} is not an instant as in 2026-01-31T12:00:00Z`)
+}
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z')
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59Z')
+
 /** RFC 3339 in UTC with whole seconds, as Neutron writes it. */
 export const timestamp = (options: Options<string> & { column: string }): Attribute<string> =>
   attribute(
     {
       schema: { type: 'string', format: 'date-time' },
       pg: 'timestamptz',
-      parse: parseText(64),
+      parse: parseInstant,
     },
     { sql: `to_char(t.${options.column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`, ...options },
   )

@@ -57,7 +57,8 @@ type Faults = Map<string, { readonly example: string; times: number }>
 function judge({ failures }: Session, { kind, resource }: Step, { fault }: Outcome, faults: Faults): void {
   const log = failures.splice(0).join('; ')
   if (fault === null) return
-  const key = `${kind} ${resource} ${fault.split(':')[0]} ${log.split(' at ')[0]}`
+  const cause = log.split(/[:"]| at /)[0]
+  const key = `${kind} ${resource} ${fault.split(':')[0]} ${cause}`
   const known = faults.get(key)
   if (known) known.times++
   else faults.set(key, { example: `${fault} ${log}`, times: 1 })
