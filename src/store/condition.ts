@@ -122,6 +122,9 @@ export function filterSql(
   const parts = present.length < values.length ? [`${expression} is null`] : []
   if (attribute.pg === 'uuid[]')
     parts.push(`t.${quoteName(attribute.column as string)} && ${binder.bind(present)}::uuid[]`)
+  // One value is told apart from many, so that PostgreSQL plans for one, and once.
+  else if (present.length === 1 && attribute.pg !== 'jsonb')
+    parts.push(`${expression} = ${binder.bind(present[0])}::${attribute.pg}`)
   else if (present.length > 0 || parts.length === 0)
     parts.push(`${expression} = any(${binder.bind(present)}::${attribute.pg}[])`)
   return `(${parts.join(' or ')})`
