@@ -1,19 +1,16 @@
 /**
- * Every setting of the server and of the agent: its kind, default, what it is for. Names on the command line, in the
- * environment and in the file follow from the key: `listenHost` is `--listen-host`, DEUTERON_LISTEN_HOST and
- * `listen_host`. Where Neutron has an option of the same meaning, the file's name and the default are Neutron's.
+ * Every setting of the server: its kind, default, what it is for. Names on the command line, in the environment and in
+ * the file follow from the key: `listenHost` is `--listen-host`, DEUTERON_LISTEN_HOST and `listen_host`. Where Neutron has an option of the same meaning, the file's name and the default are Neutron's.
  */
-import { homedir, hostname } from 'node:os'
-import { join } from 'node:path'
-import { isRoot, SERVICE_HOME, SERVICE_USER } from './account.ts'
+import { SERVICE_USER } from './account.ts'
+import { type Field, type Fields, group, logLevel, underHome, type ValuesOf } from './setting-field.ts'
+import { keystoneFields } from './setting-keystone.ts'
 import {
   address,
   duration,
   flag,
   idRange,
-  type Kind,
   list,
-  mapping,
   oneOf,
   optional,
   path,
@@ -26,53 +23,11 @@ import {
 } from './setting-kinds.ts'
 import { outboxFields } from './setting-outbox.ts'
 
-export interface Field<T> {
-  readonly kind: Kind<T>
-  readonly default: T
-  readonly doc: string
-  /** Heading in the reference. */
-  readonly group: string
-  /** The flag's name when it is not the key's. */
-  readonly flag?: string
-  /** How the reference writes a default that differs by machine. */
-  readonly defaultText?: string
-  /** Hidden when printed. */
-  readonly secret?: boolean
-}
-export type Fields = Readonly<Record<string, Field<unknown>>>
-export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never }
-
-type Extra = Partial<Pick<Field<unknown>, 'flag' | 'defaultText' | 'secret'>>
-
-/** Fields of one heading; `field(kind, default, doc)`. */
-const group =
-  (name: string) =>
-  <T>(kind: Kind<T>, value: NoInfer<T>, doc: string, extra: Extra = {}): Field<T> => ({
-    kind,
-    default: value,
-    doc,
-    group: name,
-    ...extra,
-  })
-
-const underHome = (folder: string): string =>
-  isRoot()
-    ? join(SERVICE_HOME, folder)
-    : join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local/share'), 'deuteron', folder === 'data' ? '' : folder)
-
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
-const logging = group('Logs')
-const logLevel = logging(
-  oneOf(...LOG_LEVELS),
-  'info',
-  'The least grave message that is logged (JSON lines on standard error).',
-)
 const physnet = /^[^\s:,]+$/
 
 const serving = group('Serving')
 const database = group('Database')
 const identity = group('Identity and policy')
-const keystone = group('Keystone')
 const networks = group('Networks')
 const limits = group('Limits')
 const quotas = group('Default quotas')
@@ -163,68 +118,7 @@ export const serverFields = {
   ),
   enforceScope: identity(flag(), true, "Refuse tokens whose scope is not one of the rule's."),
 
-  keystoneAuthUrl: keystone(
-    optional(url('http', 'https')),
-    null,
-    'Where this server reaches Keystone, with or without /v3. Needed by `identity: keystone`.',
-  ),
-  keystoneWwwAuthenticateUri: keystone(
-    optional(url('http', 'https')),
-    null,
-    'Where clients without a token are told to get one; by default keystone_auth_url.',
-  ),
-  keystoneUsername: keystone(
-    optional(text({ name: 'user name' })),
-    null,
-    'The user as whom this server validates tokens; it needs the role service or admin.',
-  ),
-  keystonePassword: keystone(optional(text({ name: 'password' })), null, "That user's password.", { secret: true }),
-  keystoneUserDomainName: keystone(text({ name: 'domain name' }), 'Default', "That user's domain."),
-  keystoneProjectName: keystone(text({ name: 'project name' }), 'service', 'The project in which it has that role.'),
-  keystoneProjectDomainName: keystone(text({ name: 'domain name' }), 'Default', "That project's domain."),
-  keystoneApplicationCredentialId: keystone(
-    optional(text({ name: 'id' })),
-    null,
-    'An application credential instead of user and password.',
-  ),
-  keystoneApplicationCredentialSecret: keystone(
-    optional(text({ name: 'secret' })),
-    null,
-    'The secret of that credential.',
-    { secret: true },
-  ),
-  keystoneCafile: keystone(
-    optional(path()),
-    null,
-    "PEM file of the authority that signed Keystone's certificate; by default those Node knows.",
-  ),
-  keystoneInsecure: keystone(flag(), false, "Do not verify Keystone's certificate: for laboratories."),
-  keystoneHttpTimeout: keystone(
-    duration(),
-    10,
-    'How long a request waits for Keystone, attempts included; then it is answered 503.',
-  ),
-  keystoneHttpRequestMaxRetries: keystone(
-    whole(0, 10),
-    3,
-    'Attempts after the first when a connection fails or Keystone errs.',
-  ),
-  keystoneTokenCacheTime: keystone(
-    duration(0),
-    300,
-    'How long a validated token is not asked about again; one that is revoked is accepted at most so long. 0s asks at each request.',
-  ),
-  keystoneServiceTokenRoles: keystone(
-    list(text({ name: 'role' })),
-    ['service'],
-    'With one of these roles a service token lets an expired user token pass.',
-  ),
-  keystoneServiceTokenRolesRequired: keystone(flag(), false, 'Refuse service tokens that have none of these roles.'),
-  keystoneServiceType: keystone(
-    text({ name: 'service type' }),
-    'network',
-    'What access rules of application credentials call this service.',
-  ),
+  ...keystoneFields,
 
   tenantNetworkTypes: networks(
     list(oneOf('local', 'vlan', 'vxlan', 'geneve', 'gre')),
@@ -321,80 +215,4 @@ export const serverFields = {
   logLevel,
 } as const satisfies Fields
 
-const connection = group('Connection')
-const host = group('Host')
-
-export const agentFields = {
-  serverUrls: connection(
-    list(url('ws', 'wss', 'ws+unix')),
-    ['ws://127.0.0.1:9697'],
-    'Servers, tried in order: wss://, on this machine also ws:// or ws+unix:PATH:/agent.',
-    { flag: 'server' },
-  ),
-  credentialFile: connection(
-    optional(path()),
-    null,
-    "This host's credential, written by `deuteron agent enrol`; by default `credential` in the state folder.",
-  ),
-  tlsCa: connection(optional(path()), null, "PEM file of the authority that signed the servers' certificates.", {
-    flag: 'tls-ca',
-  }),
-  insecureServer: connection(
-    flag(),
-    false,
-    'Speak to servers on other machines without TLS: for laboratories, where the wire is ours.',
-  ),
-  heartbeatInterval: connection(duration(), 30, 'How often this agent reports.'),
-
-  host: host(
-    text({ name: 'host name', pattern: /^[A-Za-z0-9_.-]{1,255}$/ }),
-    hostname(),
-    'Name of this host, as in binding:host_id.',
-    {
-      defaultText: "the machine's host name",
-    },
-  ),
-  hostTag: host(
-    optional(text({ name: 'host tag', pattern: /^[A-Za-z0-9_.-]{1,64}$/ })),
-    null,
-    "Stands in names that agents on one machine share, as those of DHCP namespaces; by default the host's name.",
-  ),
-  stateDir: host(path(), underHome('agent'), 'Folder for the last known state and stable ids.', {
-    flag: 'state',
-    defaultText: '~/.local/share/deuteron/agent; as root /var/lib/deuteron/agent',
-  }),
-  dataplane: host(oneOf('ovs', 'sim'), 'ovs', 'What moves the packets: Open vSwitch, or nothing (a simulation).'),
-  ovsdb: host(
-    text({ name: 'OVSDB address', pattern: /^(unix:\/.+|tcp:.+:\d+)$/, example: 'unix:/var/run/openvswitch/db.sock' }),
-    'unix:/var/run/openvswitch/db.sock',
-    "Where this host's ovsdb-server listens.",
-  ),
-  integrationBridge: host(
-    text({ name: 'bridge name', pattern: /^\S{1,15}$/ }),
-    'br-int',
-    'The bridge that virtual machines are plugged into; made when missing.',
-  ),
-  datapathType: host(oneOf('system', 'netdev'), 'system', 'Datapath of the bridges: the kernel, or user space.'),
-  tunnelingIp: host(
-    optional(address()),
-    null,
-    "This host's address for tunnels; without it no overlay network reaches this host.",
-  ),
-  tunnelTypes: host(list(oneOf('vxlan', 'geneve', 'gre')), ['vxlan', 'geneve'], 'Tunnels this host can end.'),
-  bridgeMappings: host(
-    mapping('physnet', 'bridge'),
-    {},
-    'Physical networks this host is plugged into, and by which bridge.',
-  ),
-
-  availabilityZone: host(
-    text({ name: 'availability zone', pattern: /^[^,]{1,255}$/ }),
-    'nova',
-    'The zone of this host, for networks and routers that ask for one.',
-  ),
-
-  logLevel,
-} as const satisfies Fields
-
 export type ServerSettings = ValuesOf<typeof serverFields>
-export type AgentSettings = ValuesOf<typeof agentFields>

@@ -1,19 +1,8 @@
 /** Settings of the outbox: what Nova and Placement are told, and where they are. Names as Neutron's where it has them. */
-import { flag, type Kind, oneOf, optional, path, text, url, duration } from './setting-kinds.ts'
+import { group } from './setting-field.ts'
+import { duration, flag, oneOf, optional, path, text, url } from './setting-kinds.ts'
 
-interface Setting<T> {
-  readonly kind: Kind<T>
-  readonly default: T
-  readonly doc: string
-  readonly group: string
-}
-
-const outbox = <T>(kind: Kind<T>, value: NoInfer<T>, doc: string): Setting<T> => ({
-  kind,
-  default: value,
-  doc,
-  group: 'Nova and Placement',
-})
+const outbox = group('Nova and Placement')
 
 const SIDES = ['public', 'internal', 'admin'] as const
 

@@ -1,5 +1,7 @@
 /** Settings for people: what is in force and why, and the reference page generated from the fields. */
-import { agentFields, type Field, type Fields, serverFields } from './setting-fields.ts'
+import { agentFields } from './setting-agent.ts'
+import type { Field, Fields } from './setting-field.ts'
+import { serverFields } from './setting-fields.ts'
 import { envName, fileKey, flagName, type Loaded, type Program } from './settings.ts'
 
 const FIELDS: Readonly<Record<Program, Fields>> = { server: serverFields, agent: agentFields }

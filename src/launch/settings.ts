@@ -8,10 +8,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseDocument } from 'yaml'
-import { type AgentSettings, agentFields, type Fields, type ServerSettings, serverFields } from './setting-fields.ts'
+import { type AgentSettings, agentFields } from './setting-agent.ts'
+import type { Fields } from './setting-field.ts'
+import { type ServerSettings, serverFields } from './setting-fields.ts'
 import { errnoOf, UserError } from './user-error.ts'
 
-export type { AgentSettings, ServerSettings } from './setting-fields.ts'
+export type { AgentSettings } from './setting-agent.ts'
+export type { ServerSettings } from './setting-fields.ts'
 
 export type Program = 'server' | 'agent'
 export interface SettingsOf {
