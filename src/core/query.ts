@@ -56,7 +56,8 @@ function parseInstant(name: string, value: string): string {
   const text = value.trim().replace(' ', value.includes('T') ? '+' : 'T')
   const zoned = /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`
   const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(zoned) : Number.NaN
-  if (!Number.isNaN(time)) return new Date(time).toISOString()
+  // An offset may lead into a year without four digits, which PostgreSQL does not read so.
+  if (!Number.isNaN(time) && /^(?!0000)\d{4}-/.test(new Date(time).toISOString())) return new Date(time).toISOString()
   if (name === 'as_of')
     throw new ApiError('BadAsOf', { value, reason: 'it must be RFC 3339, as in 2026-01-31T12:00:00Z' })
   throw bad(`The input ${name} must be in the following format: YYYY-MM-DDTHH:MM:SS[Z]`)

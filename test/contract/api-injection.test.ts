@@ -156,3 +156,18 @@ test('nothing a client writes becomes a header of an answer', async () => {
     assert.doesNotMatch(head, /set-cookie|%0d/i)
   }
 })
+
+test('instants at the ends of time', async () => {
+  for (const instant of [
+    '0001-01-01T00:00:00+14:00',
+    '9999-12-31T23:59:59-14:00',
+    '-271821-04-20T00:00:00Z',
+    '275760-09-13T00:00:00Z',
+    'infinity',
+    'now',
+  ])
+    for (const name of ['changed_since', 'as_of']) {
+      const { status, text } = await member.get(`networks?${name}=${escaped(instant)}`)
+      assert.equal(status, 400, `${name}=${instant}: ${text}`)
+    }
+})

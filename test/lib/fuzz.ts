@@ -148,6 +148,8 @@ function queryOf(resource: ComposedResource): fc.Arbitrary<string> {
       'ip_address_substr=%',
       '2026-01-01T00:00:00Z',
       '9999-12-31T00:00:00Z',
+      '9999-12-31T23:59:59-14:00',
+      '0001-01-01T00:00:00+14:00',
       '0001-01-01',
       '',
     ),
