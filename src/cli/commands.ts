@@ -35,6 +35,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'status, migration, backup and restore of the database',
     load: async () => (await import('./db.ts')).dbCommand,
   },
+  outbox: {
+    summary: 'what Nova and Placement were told, what waits, and telling it again',
+    load: async () => (await import('./outbox.ts')).outboxCommand,
+  },
   policy: {
     summary: 'the policy in force, and what it says to a caller',
     load: async () => (await import('./policy.ts')).policyCommand,
