@@ -146,7 +146,7 @@ describe('rules', () => {
     ],
     ['a protocol nobody knows', { protocol: 'carrier-pigeon' }, 'SecurityGroupRuleInvalidProtocol'],
     ['a protocol number too large', { protocol: 256 }, 'SecurityGroupRuleInvalidProtocol'],
-    ['a prefix that is none', { remote_ip_prefix: 'x' }, 'HTTPBadRequest'],
+    ['a prefix that is none', { remote_ip_prefix: 'x' }, 'InvalidCIDR'],
     ['an ethertype that is none', { ethertype: 'IPv5' }, 'HTTPBadRequest'],
     ['a remote group that is not there', { remote_group_id: newId() }, 'SecurityGroupNotFound'],
   ]
