@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { breakDhcp, breakFlows, parseActions, strike } from '#lab/faults.ts'
-import { hostNames } from '#lab/hosts.ts'
+import { hostNames, placeNames } from '#lab/hosts.ts'
 import { bringDown, bringUp, type LabStatus, readStatus, type UpOptions } from '#lab/lifecycle.ts'
 import { hostNamespace, labPaths, labRoot, MAX_HOSTS, vmNamespace } from '#lab/names.ts'
 import { ovsEnv } from '#lab/ovs.ts'
@@ -23,6 +23,7 @@ const up: LabCommand = async (argv, { stdout, env }) => {
       hosts: { type: 'string', default: '3' },
       name: { type: 'string' },
       datapath: { type: 'string', default: 'netdev' },
+      topology: { type: 'string' },
       bare: { type: 'boolean', default: false },
       server: { type: 'string' },
       openrc: { type: 'string' },
@@ -32,11 +33,15 @@ const up: LabCommand = async (argv, { stdout, env }) => {
   const name = nameOf(values.name)
   const { datapath } = values
   if (datapath !== 'netdev' && datapath !== 'system') throw usage(`--datapath is netdev or system, not '${datapath}'`)
+  const { topology } = values
+  if (topology !== undefined && topology !== 'flat' && topology !== 'hpb')
+    throw usage(`--topology is flat or hpb, not '${topology}'`)
   await ensureLabPackages()
   const wish: UpOptions = {
     name,
     hosts: wholeNumber(values.hosts, '--hosts', 1, MAX_HOSTS),
     datapath,
+    ...(topology ? { topology } : {}),
     server: serverWish(values),
   }
   const { spec, paths } = await bringUp(labRoot(env), wish, (line) => stdout.write(`${line}\n`))
@@ -79,11 +84,13 @@ const status: LabCommand = async (argv, { stdout, env }) => {
   const lab = await requireLab(values.name, env)
   const seen = await readStatus(lab)
   stdout.write(values.json ? `${JSON.stringify(seen, null, 2)}\n` : statusText(seen, styleFor(stdout, env)))
-  const whole = seen.hosts.every((host) => host.vswitchd && host.ovsdb && (host.agentPid !== null || !seen.spec.server))
+  const whole =
+    seen.hosts.every((host) => host.vswitchd && host.ovsdb && (host.agentPid !== null || !seen.spec.server)) &&
+    seen.tors.every((tor) => tor.vswitchd && tor.ovsdb && tor.emulator)
   return whole ? 0 : 1
 }
 
-const statusText = ({ spec, dir, serverPid, hosts, vms }: LabStatus, style: Style): string => {
+const statusText = ({ spec, dir, serverPid, hosts, tors, vms }: LabStatus, style: Style): string => {
   const alive = (is: boolean, text: string): string => (is ? style.good(text) : style.bad('DEAD'))
   const server = !spec.server
     ? 'none (bare)'
@@ -97,6 +104,12 @@ const statusText = ({ spec, dir, serverPid, hosts, vms }: LabStatus, style: Styl
     String(vms.filter((vm) => vm.host === host.host).length),
     host.build,
   ])
+  const torRows = tors.map((tor) => [
+    tor.tor,
+    alive(tor.emulator, 'running'),
+    alive(tor.ovsdb && tor.vswitchd, 'running'),
+    tor.hosts.join(' '),
+  ])
   const vmRows = vms.map((vm) => [
     vm.name,
     vm.host,
@@ -108,6 +121,7 @@ const statusText = ({ spec, dir, serverPid, hosts, vms }: LabStatus, style: Styl
   const parts = [
     `${style.bold('lab')} ${spec.name}  ${style.bold('server')} ${server}  ${style.bold('files')} ${dir}`,
     table([['HOST', 'AGENT', 'OVS', 'VMS', 'BUILD'], ...hostRows], style),
+    ...(tors.length > 0 ? [table([['TOR', 'EMULATOR', 'OVS', 'HOSTS'], ...torRows], style)] : []),
     ...(vms.length > 0 ? [table([['VM', 'HOST', 'ADDRESS', 'MAC', 'PORT IS', 'PORT'], ...vmRows], style)] : []),
   ]
   return `${parts.join('\n\n')}\n`
@@ -115,7 +129,7 @@ const statusText = ({ spec, dir, serverPid, hosts, vms }: LabStatus, style: Styl
 
 /** The namespace and environment of a host or VM of this lab. */
 const placeOf = async (lab: Lab, name: string): Promise<{ ns: string; env: NodeJS.ProcessEnv }> => {
-  if (hostNames(lab).includes(name))
+  if (placeNames(lab).includes(name))
     return { ns: hostNamespace(lab.spec.name, name), env: ovsEnv(lab.paths.host(name)) }
   if (await readVm(lab.paths, name)) return { ns: vmNamespace(lab.spec.name, name), env: process.env }
   throw new Error(`there is no host or VM ${name} in lab ${lab.spec.name}; see: deuteron lab status`)

@@ -16,6 +16,7 @@ import {
   waitGone,
 } from './processes.ts'
 import { REPOSITORY } from './repository.ts'
+import { physicalNetwork, torOf, TRUNK_BRIDGE } from './tor.ts'
 import { type HostState, type Lab, readHost, writeHost } from './state.ts'
 
 export const agentLog = (lab: Lab, host: string): string => join(lab.paths.host(host), 'agent.log')
@@ -25,6 +26,11 @@ export const credentialFile = (lab: Lab, host: string): string => join(lab.paths
 /** Pure: the agent's command line. */
 export const agentArguments = (lab: Lab, host: string, build: string): string[] => {
   const { server, datapath } = lab.spec
+  const tor = torOf(lab.spec, host)
+  // Below a ToR a host knows VLANs only; the tunnels are the ToR's.
+  const reach = tor
+    ? `--bridge-mappings=${physicalNetwork(tor.name)}:${TRUNK_BRIDGE}`
+    : `--tunneling-ip=${tunnelIp(hostIndex(host) ?? 0)}`
   return [
     process.execPath,
     '--disable-warning=ExperimentalWarning',
@@ -35,7 +41,7 @@ export const agentArguments = (lab: Lab, host: string, build: string): string[] 
     `--credential-file=${credentialFile(lab, host)}`,
     `--ovsdb=unix:${lab.paths.ovsdb(host)}`,
     `--state=${agentStateDir(lab, host)}`,
-    `--tunneling-ip=${tunnelIp(hostIndex(host) ?? 0)}`,
+    reach,
     `--datapath-type=${datapath}`,
     '--heartbeat-interval=5',
   ]

@@ -7,29 +7,40 @@ import { belongsTo, hostName, labPaths, namespacePrefix } from './names.ts'
 import { joinUnderlay, ovsProcesses, startOvs, warmNeighbors } from './ovs.ts'
 import { processesIn, type ProcessRef, terminate } from './processes.ts'
 import { hostsOnDisk, type Lab, listVms, readHost } from './state.ts'
+import { bringUpTor, torsOf } from './tor.ts'
 import { applySubstrate, namespacesNow, planSubstrate, readSubstrate } from './substrate.ts'
 
 export const hostNames = (lab: Lab): string[] => Array.from({ length: lab.spec.hosts }, (_, i) => hostName(i + 1))
 
-/** Namespaces, links and Open vSwitch of every host; adds what is missing. */
+/** Hosts and ToRs: all that have a place in the underlay. */
+export const placeNames = (lab: Lab): string[] => [...hostNames(lab), ...torsOf(lab.spec).map(({ name }) => name)]
+
+/** Namespaces, links and Open vSwitch of every host and ToR; adds what is missing. */
 export const bringUpHosts = async (lab: Lab): Promise<void> => {
   const hosts = hostNames(lab)
   const seen = await readSubstrate(lab.spec.name)
-  await applySubstrate(lab.spec.name, planSubstrate(lab.spec.name, hosts, seen))
+  await applySubstrate(lab.spec.name, planSubstrate(lab.spec.name, placeNames(lab), seen))
   await Promise.all(
     hosts.map(async (host) => {
       await startOvs(lab, host)
       await joinUnderlay(lab, host)
     }),
   )
-  await Promise.all(hosts.map((host) => warmNeighbors(lab, host, hosts)))
+  await Promise.all(torsOf(lab.spec).map((tor) => bringUpTor(lab, tor)))
+  await Promise.all(placeNames(lab).map((place) => warmNeighbors(lab, place, placeNames(lab))))
 }
 
 /** Starts ovs-vswitchd again after it died or was stopped, and gives the host its underlay back. */
 export const restoreOvs = async (lab: Lab, host: string): Promise<void> => {
   await startOvs(lab, host)
   await joinUnderlay(lab, host)
-  await warmNeighbors(lab, host, hostNames(lab))
+  await warmNeighbors(lab, host, placeNames(lab))
+}
+
+/** Brings back what a ToR lost: a daemon, the emulator, its trunks. */
+export const restoreTor = async (lab: Lab, name: string): Promise<void> => {
+  for (const tor of torsOf(lab.spec).filter((one) => one.name === name)) await bringUpTor(lab, tor)
+  await warmNeighbors(lab, name, placeNames(lab))
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { startAgent, waitForAgent } from './agents.ts'
 import { type Api, apiFromOpenrc } from './api.ts'
 import { enrol, heardFrom } from './enrol.ts'
+import { torProcess, torsOf } from './tor.ts'
 import { bringUpHosts, hostNames, takeDown } from './hosts.ts'
 import { labPaths } from './names.ts'
 import { datapathIssue, ovsProcesses, vsctl } from './ovs.ts'
@@ -18,6 +19,7 @@ import {
   openLab,
   readHost,
   type ServerSpec,
+  type Topology,
   type VmState,
   writeJson,
 } from './state.ts'
@@ -26,6 +28,7 @@ export interface UpOptions {
   readonly name: string
   readonly hosts: number
   readonly datapath: 'netdev' | 'system'
+  readonly topology?: Topology
   /** A server that runs already; `own` starts one; `none` makes bare Open vSwitch hosts. */
   readonly server: 'own' | 'none' | Omit<ServerSpec, 'own'>
 }
@@ -38,7 +41,11 @@ const checkWish = async (had: LabSpec | null, wish: UpOptions): Promise<void> =>
   if (issue !== null) throw new Error(issue)
   if (typeof wish.server === 'object' && !existsSync(wish.server.openrc))
     throw new Error(`there is no file ${wish.server.openrc}: --openrc says how to log in at ${wish.server.url}`)
+  if (wish.topology === 'hpb' && wish.hosts < 2) throw new Error('topology hpb needs at least 2 hosts: say --hosts 3')
   if (!had) return
+  const topology = had.topology ?? 'flat'
+  if (topology !== (wish.topology ?? topology))
+    throw new Error(`lab ${wish.name} has topology ${topology}; run \`deuteron lab down\` first to change it`)
   if (had.hosts > wish.hosts)
     throw new Error(`lab ${wish.name} has ${had.hosts} hosts; to have ${wish.hosts} run \`deuteron lab down\` first`)
   if (had.datapath !== wish.datapath)
@@ -59,6 +66,7 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
     name: wish.name,
     datapath: wish.datapath,
     hosts: wish.hosts,
+    topology: wish.topology ?? had?.spec.topology ?? 'flat',
     server: had?.spec.server ?? null,
   }
   await writeJson(paths.spec, bare)
@@ -130,11 +138,20 @@ export interface HostStatus {
   readonly build: string
 }
 
+export interface TorStatus {
+  readonly tor: string
+  readonly hosts: readonly string[]
+  readonly ovsdb: boolean
+  readonly vswitchd: boolean
+  readonly emulator: boolean
+}
+
 export interface LabStatus {
   readonly spec: LabSpec
   readonly dir: string
   readonly serverPid: number | null
   readonly hosts: readonly HostStatus[]
+  readonly tors: readonly TorStatus[]
   readonly vms: readonly (VmState & { readonly portStatus: string })[]
 }
 
@@ -154,6 +171,11 @@ export const readStatus = async (lab: Lab): Promise<LabStatus> => {
       }
     }),
   )
+  const tors = torsOf(spec).map(({ name, hosts: below }) => {
+    const { ovsdb, vswitchd } = ovsProcesses(paths.host(name))
+    const emulator = isAlive(torProcess(lab, name))
+    return { tor: name, hosts: below, ovsdb: isAlive(ovsdb), vswitchd: isAlive(vswitchd), emulator }
+  })
   const server = await serverProcess(paths)
   const vms = await listVms(paths)
   const ids = vms.map(({ portId }) => `id=${portId}`).join('&')
@@ -171,6 +193,7 @@ export const readStatus = async (lab: Lab): Promise<LabStatus> => {
     dir: join(paths.dir),
     serverPid: isAlive(server) ? server.pid : null,
     hosts,
+    tors,
     vms: vms.map((vm) => ({ ...vm, portStatus: statusOf(vm.portId) })),
   }
 }

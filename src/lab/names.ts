@@ -39,7 +39,15 @@ export const hostIndex = (host: string): number | null => {
   return match ? Number(match[1]) : null
 }
 
+/** `tor1`, `tor2`, …: switches above hosts. */
+export const torName = (index: number): string => `tor${index}`
+
 export const MAX_HOSTS = 200
+/** The number that gives a host or ToR its underlay addresses; ToRs come after all hosts. 0: neither. */
+export const underlayIndex = (place: string): number => {
+  const tor = /^tor([1-9])$/.exec(place)
+  return tor ? MAX_HOSTS + Number(tor[1]) : (hostIndex(place) ?? 0)
+}
 /** Room for VXLAN over IPv4 or IPv6 around a 1500-byte frame. */
 export const UNDERLAY_MTU = 1600
 export const tunnelIp = (index: number): string => `172.31.0.${index}`

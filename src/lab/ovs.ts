@@ -10,7 +10,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CommandFailed, inNamespace, ipBatch, run, tryRun, urgent, words } from './exec.ts'
 import type { Lab } from './state.ts'
-import { hostIndex, hostNamespace, tunnelIp, UNDERLAY_MTU, underlayMac } from './names.ts'
+import { hostNamespace, tunnelIp, UNDERLAY_MTU, underlayIndex, underlayMac } from './names.ts'
 import { isAlive, isAliveIn, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
 
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
@@ -52,17 +52,25 @@ const daemon = async (
   await run(inNamespace(ns, argv), { env: ovsEnv(dir) })
 }
 
-/** Starts what does not run of the two daemons, or runs in a namespace that was deleted under it; answers true when ovs-vswitchd was started anew. */
-export const startOvs = async (lab: Lab, host: string): Promise<boolean> => {
+/** Starts what does not run of the two daemons, or runs in a namespace that was deleted under it; answers true when ovs-vswitchd was started anew. `more` names further databases of the same server. */
+export const startOvs = async (
+  lab: Lab,
+  host: string,
+  more: readonly { readonly file: string; readonly schema: string }[] = [],
+): Promise<boolean> => {
   const dir = lab.paths.host(host)
   const ns = hostNamespace(lab.spec.name, host)
   await mkdir(dir, { recursive: true })
-  const db = join(dir, 'conf.db')
-  if (!existsSync(db)) await run(['ovsdb-tool', 'create', db, SCHEMA])
+  const databases = [{ file: 'conf.db', schema: SCHEMA }, ...more]
+  const paths = databases.map(({ file }) => join(dir, file))
+  for (const [i, { schema }] of databases.entries()) {
+    const path = paths[i] ?? ''
+    if (!existsSync(path)) await run(['ovsdb-tool', 'create', path, schema])
+  }
   const running = ovsProcesses(dir)
   for (const ref of [running.vswitchd, running.ovsdb]) if (!isAliveIn(ref, ns)) await terminate(ref)
   if (!isAlive(running.ovsdb)) {
-    await daemon(ns, dir, 'ovsdb-server', 'ovsdb', [db, `--remote=punix:${lab.paths.ovsdb(host)}`])
+    await daemon(ns, dir, 'ovsdb-server', 'ovsdb', [...paths, `--remote=punix:${lab.paths.ovsdb(host)}`])
     await vsctl(lab, host, ['--no-wait', 'init'])
   }
   if (isAlive(running.vswitchd)) return false
@@ -83,7 +91,7 @@ export const stopOvs = async (lab: Lab, host: string): Promise<void> => {
  */
 export const joinUnderlay = async (lab: Lab, host: string): Promise<void> => {
   const ns = hostNamespace(lab.spec.name, host)
-  const index = hostIndex(host) ?? 0
+  const index = underlayIndex(host)
   const address = `${tunnelIp(index)}/24`
   if (lab.spec.datapath === 'system') return ipBatch(ns, [`addr replace ${address} dev eth0`])
   const bridge = `--may-exist add-br ${UNDERLAY_BRIDGE} -- set Bridge ${UNDERLAY_BRIDGE} datapath_type=netdev`
@@ -108,7 +116,7 @@ export const warmNeighbors = async (lab: Lab, host: string, hosts: readonly stri
   if (lab.spec.datapath === 'system') return
   const control = join(lab.paths.host(host), 'vswitchd.ctl')
   for (const peer of hosts.filter((one) => one !== host)) {
-    const index = hostIndex(peer) ?? 0
+    const index = underlayIndex(peer)
     const entry = ['tnl/neigh/set', UNDERLAY_BRIDGE, tunnelIp(index), underlayMac(index)]
     await run(['ovs-appctl', '--timeout=5', '-t', control, ...entry])
   }

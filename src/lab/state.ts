@@ -5,14 +5,18 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { hostIndex, type LabPaths, labPaths } from './names.ts'
+import { type LabPaths, labPaths, underlayIndex } from './names.ts'
 import type { ProcessRef } from './processes.ts'
+
+export type Topology = 'flat' | 'hpb'
 
 export interface LabSpec {
   readonly version: 1
   readonly name: string
   readonly datapath: 'netdev' | 'system'
   readonly hosts: number
+  /** `flat`, the default: every host ends tunnels. `hpb`: ToRs above the first two, see tor.ts. */
+  readonly topology?: Topology
   /** Null: the lab runs without server and agents (bare Open vSwitch hosts). */
   readonly server: ServerSpec | null
 }
@@ -90,11 +94,11 @@ export const readHost = async (paths: LabPaths, name: string): Promise<HostState
 export const writeHost = (paths: LabPaths, host: HostState): Promise<void> =>
   writeJson(hostFile(paths, host.name), host)
 
-/** The hosts that have a folder, in the order of their numbers. */
+/** The hosts and ToRs that have a folder, in the order of their numbers. */
 export const hostsOnDisk = async (paths: LabPaths): Promise<string[]> =>
   (await readdir(paths.hosts).catch(() => []))
-    .filter((name) => hostIndex(name) !== null)
-    .toSorted((a, b) => (hostIndex(a) ?? 0) - (hostIndex(b) ?? 0))
+    .filter((name) => underlayIndex(name) > 0)
+    .toSorted((a, b) => underlayIndex(a) - underlayIndex(b))
 
 export const readVm = (paths: LabPaths, name: string): Promise<VmState | null> => readJson<VmState>(paths.vm(name))
 export const writeVm = (paths: LabPaths, vm: VmState): Promise<void> => writeJson(paths.vm(vm.name), vm)

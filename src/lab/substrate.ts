@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises'
 import { ipBatch, run } from './exec.ts'
-import { hostIndex, hostNamespace, UNDERLAY_MTU, underlayMac, underlayNamespace } from './names.ts'
+import { hostNamespace, UNDERLAY_MTU, underlayIndex, underlayMac, underlayNamespace } from './names.ts'
 
 export interface SubstrateSeen {
   readonly namespaces: ReadonlySet<string>
@@ -46,7 +46,7 @@ export const planSubstrate = (lab: string, hosts: readonly string[], seen: Subst
       if (!fresh) continue
       clear.push(`link del ${end}`)
     }
-    const mac = underlayMac(hostIndex(host) ?? 0)
+    const mac = underlayMac(underlayIndex(host))
     root.push(
       `link add eth0 netns ${ns} mtu ${UNDERLAY_MTU} address ${mac} type veth peer name ${end} netns ${underlay} mtu ${UNDERLAY_MTU}`,
     )
@@ -59,7 +59,8 @@ export const planSubstrate = (lab: string, hosts: readonly string[], seen: Subst
 export const namespacesNow = async (): Promise<Set<string>> =>
   new Set(await readdir('/var/run/netns').catch(() => [] as string[]))
 
-const devicesIn = async (ns: string): Promise<string[]> => {
+/** The names of all devices of a namespace. */
+export const devicesIn = async (ns: string): Promise<string[]> => {
   const links = JSON.parse(await run(['ip', '-n', ns, '-j', 'link'])) as { ifname: string }[]
   return links.map(({ ifname }) => ifname)
 }
