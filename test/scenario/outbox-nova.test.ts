@@ -208,3 +208,29 @@ describe('whatever Nova answers', () => {
     assert.deepEqual(told(one), ['network-vif-plugged'])
   })
 })
+
+describe('two servers that both believe it is theirs', () => {
+  test('write every event once, and overtake nothing', async () => {
+    const ids = await plugged(15)
+    await proves(server, ids, false)
+    await proves(server, ids)
+    const written = await Promise.all(Array.from({ length: 4 }, () => rig.derive()))
+    assert.equal(
+      written.reduce((sum, one) => sum + one, 0),
+      45,
+    )
+    nova.fault = () => (Math.random() < 0.2 ? 'forget' : null)
+    nova.delayMs = 5
+    const both = [1, 2, 3].map(() => rig.settle(rig.deliverer(rig.nova(nova.url))))
+    await Promise.all(both)
+    const wanted = ['network-vif-plugged', 'network-vif-unplugged', 'network-vif-plugged']
+    for (const id of ids) {
+      const heard = told(id)
+      assert.deepEqual(
+        heard.filter((name, index) => name !== heard[index - 1]),
+        wanted,
+      )
+    }
+    assert.ok((await eventsOf(server)).every(({ state }) => state === 'done'))
+  })
+})
