@@ -103,7 +103,8 @@ export function createTor({ connection, log }: TorOptions): Tor {
         log.warn({ tor: target, networks: done.changed }, 'put right what others changed in the ToR')
       }
       const refused = done.problems.filter(({ reason }) => reason === 'refused')
-      state.set(refused.length > 0 ? 'failing' : 'in_sync', String(refused[0]?.facts['message'] ?? '') || null)
+      const message = String(refused[0]?.facts['message'] ?? '') || null
+      if (round === wanted) state.set(message === null ? 'in_sync' : 'failing', message)
       state.problems = done.problems
       settled = refused.length === 0 && round === wanted
       attempt = refused.length > 0 ? attempt + 1 : 0
@@ -115,6 +116,7 @@ export function createTor({ connection, log }: TorOptions): Tor {
     want: (next) => {
       wanted = next
       settled = false
+      if (replica.connected) state.set('working')
       tick()
     },
     status: () => state.read(wanted),
