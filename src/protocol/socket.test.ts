@@ -33,7 +33,8 @@ test('targets', () => {
   assert.deepEqual(parseTarget('unix:/run/db.sock'), { path: '/run/db.sock' })
   assert.deepEqual(parseTarget('tcp:192.0.2.1:6640'), { host: '192.0.2.1', port: 6640 })
   assert.deepEqual(parseTarget('tcp:[fd00::1]:6640'), { host: 'fd00::1', port: 6640 })
-  for (const bad of ['', 'unix:', 'tcp:host', 'tcp:host:99999', '/run/db.sock'])
+  assert.deepEqual(parseTarget('ssl:192.0.2.1:6640'), { host: '192.0.2.1', port: 6640, secure: true })
+  for (const bad of ['', 'unix:', 'tcp:host', 'tcp:host:99999', 'ssl:host', '/run/db.sock'])
     assert.throws(() => parseTarget(bad), /not a target/)
 })
 
