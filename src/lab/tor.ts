@@ -5,7 +5,7 @@
  * Every function may be called again and brings back what is missing.
  */
 import { join } from 'node:path'
-import { inNamespace, ipBatch, run } from './exec.ts'
+import { inNamespace, run } from './exec.ts'
 import { hostNamespace, torName, tunnelIp, UNDERLAY_MTU, underlayIndex } from './names.ts'
 import { guardDevice, joinUnderlay, ovsEnv, ovsProcesses, startOvs, vsctl } from './ovs.ts'
 import { isAlive, isAliveIn, type ProcessRef, refFromPidFile, terminate } from './processes.ts'
