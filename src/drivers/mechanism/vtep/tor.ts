@@ -73,13 +73,12 @@ export function createTor({ connection, log }: TorOptions): Tor {
   /** True after a round that left nothing to do, until the want changes or the connection is lost. */
   let settled = false
 
-  const tick = (): void => bell.ring()
-  replica.onChange(tick)
-  replica.onUp(tick)
+  replica.onChange(bell.ring)
+  replica.onUp(bell.ring)
   replica.onDown((reason) => {
     settled = false
     log.warn({ tor: target, reason: reason.message }, 'the ToR is unreachable')
-    tick()
+    bell.ring()
   })
 
   const running = (async (): Promise<void> => {
@@ -117,7 +116,7 @@ export function createTor({ connection, log }: TorOptions): Tor {
       wanted = next
       settled = false
       if (replica.connected) state.set('working')
-      tick()
+      bell.ring()
     },
     status: () => state.read(wanted),
     close: async () => {
