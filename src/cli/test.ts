@@ -165,7 +165,15 @@ const runFiles = async (
     const reporters = ['spec', 'stdout', 'tap', tap].map((value, i) =>
       i % 2 === 0 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`,
     )
-    const node = ['--disable-warning=ExperimentalWarning', '--test', ...flags, ...reporters, ...files]
+    // A failed test may leave a server or a pool behind: its file ends all the same, and the failure is told.
+    const node = [
+      '--disable-warning=ExperimentalWarning',
+      '--test',
+      '--test-force-exit',
+      ...flags,
+      ...reporters,
+      ...files,
+    ]
     const good = await succeeds(process.execPath, node, root, env)
     const counted = countTap(readFileSync(tap, 'utf8'))
     tally.passed += counted.passed

@@ -104,6 +104,7 @@ test('PostgreSQL killed and started again under load: 503 meanwhile, then everyt
     })
   let outages = 0
   let over = false
+  t.after(() => void (over = true))
   const running = (async () => {
     const failed: string[] = []
     while (!over) {
