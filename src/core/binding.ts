@@ -19,8 +19,9 @@ export function attemptBinding(
   const attempts: Attempt[] = []
   for (const driver of drivers) {
     for (const segment of segments) {
-      const { id: port_id, host, vnic_type } = request
-      const answer = driver.bind({ port_id, host, vnic_type, segment, agents })
+      const { id, network_id, host, vnic_type, device_owner } = request
+      const port = { id, network_id, vnic_type, device_owner, profile: {}, addressed: true }
+      const answer = driver.bind({ port, host, level: 0, segment, agents, tors: [] }, undefined)
       attempts.push({ driver: driver.name, segment_id: segment.id, answer })
       if ('vif_type' in answer) return { bound: answer, attempts }
     }

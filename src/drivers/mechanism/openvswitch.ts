@@ -7,7 +7,8 @@ const TUNNELS = ['vxlan', 'geneve', 'gre']
 
 export const openvswitchDriver: MechanismDriver = {
   name: 'openvswitch',
-  bind({ host, vnic_type, segment, agents }: BindingFacts): BindingAnswer {
+  connectivity: 'l2',
+  bind({ host, port: { vnic_type }, segment, agents }: BindingFacts): BindingAnswer {
     if (!VNIC_TYPES.includes(vnic_type))
       return { refused: 'vnic_unsupported', facts: { vnic_type, supported: VNIC_TYPES } }
     const agent = agents.find((one) => one.agent_type === AGENT_TYPE)
