@@ -1,6 +1,7 @@
 /** What is in: the type drivers as configured, and the mechanism drivers in the order they are asked. */
 import type { MechanismDriver, TypeDriver } from '#core/contracts.ts'
 import { openvswitchDriver } from './mechanism/openvswitch.ts'
+import { vtepDriver } from './mechanism/vtep/driver.ts'
 import { flatDriver } from './type/flat.ts'
 import { localDriver } from './type/local.ts'
 import { type IdRange, tunnelDriver } from './type/tunnel.ts'
@@ -25,4 +26,4 @@ export const typeDrivers = (settings: TypeSettings): ReadonlyMap<string, TypeDri
     ].map((driver) => [driver.type, driver]),
   )
 
-export const mechanismDrivers: readonly MechanismDriver[] = Object.freeze([openvswitchDriver])
+export const mechanismDrivers: readonly MechanismDriver[] = Object.freeze([openvswitchDriver, vtepDriver])
