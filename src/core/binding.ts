@@ -23,7 +23,10 @@ export function attemptBinding(
       const port = { id, network_id, vnic_type, device_owner, profile: {}, addressed: true }
       const answer = driver.bind({ port, host, level: 0, segment, agents, tors: [] }, undefined)
       attempts.push({ driver: driver.name, segment_id: segment.id, answer })
-      if ('vif_type' in answer) return { bound: answer, attempts }
+      if ('vif_type' in answer) {
+        const vif_details = { ...answer.vif_details, bound_drivers: { 0: driver.name } }
+        return { bound: { ...answer, vif_details }, attempts }
+      }
     }
   }
   return { bound: null, attempts }

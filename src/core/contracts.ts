@@ -102,6 +102,8 @@ export interface MechanismDriver {
   readonly name: string
   /** `l2` binds ports without addresses too. */
   readonly connectivity: 'l2' | 'l3' | 'legacy'
+  /** The `vnic_type`s it can bind, where it says so: settings that forbid some are checked against it. */
+  readonly vnicTypes?: readonly string[]
   /** Pure: what is wrong with a port as it is being written. */
   check?(write: Write): readonly ApiError[]
   /** In the port's transaction, before its row is written. */

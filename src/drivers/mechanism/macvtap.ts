@@ -1,0 +1,51 @@
+/** Binds ports to macvtap devices above a host's interfaces, one VLAN device for each VLAN (driver `macvtap`). */
+import { createHash } from 'node:crypto'
+import type { BindableSegment, MechanismDriver } from '#core/contracts.ts'
+import { dictionaryIn, isRefusal, liveAgent, offered, reaches, responsible } from './agent-based.ts'
+
+const AGENT_TYPE = 'Macvtap agent'
+const VNIC_TYPES = ['normal'] as const
+
+export const macvtapDriver: MechanismDriver = {
+  name: 'macvtap',
+  connectivity: 'l2',
+  vnicTypes: VNIC_TYPES,
+  bind(facts) {
+    const { port, segment } = facts
+    const refusal = offered(port.vnic_type, VNIC_TYPES)
+    if (refusal) return refusal
+    const agent = liveAgent(facts, AGENT_TYPE)
+    if (isRefusal(agent)) return agent
+    const mappings = dictionaryIn(agent.configurations, 'interface_mappings')
+    return (
+      reaches(segment, { types: ['flat', 'vlan'], mappings }) ??
+      responsible(facts, { agent_type: AGENT_TYPE, namespace: null }) ??
+      bound(segment, String(mappings[String(segment.physical_network)]))
+    )
+  },
+}
+
+const bound = ({ network_type, segmentation_id }: BindableSegment, physical_interface: string) => {
+  const tagged = network_type === 'vlan'
+  return {
+    vif_type: 'macvtap',
+    vif_details: {
+      port_filter: false,
+      connectivity: 'l2',
+      physical_interface,
+      macvtap_mode: 'bridge',
+      macvtap_source: tagged ? vlanDevice(physical_interface, segmentation_id) : physical_interface,
+      ...(tagged && { vlan: segmentation_id }),
+    },
+  }
+}
+
+/** Linux allows 15 characters; the longest tag takes 5 of them. */
+const LONGEST = 10
+const HASH = 6
+
+/** The name of an interface's VLAN device; that of a long one ends in a hash, the same in Neutron's macvtap agent. */
+export function vlanDevice(name: string, vlan: number | null): string {
+  const hash = createHash('sha1').update(name).digest('hex').slice(0, HASH)
+  return `${name.length <= LONGEST ? name : name.slice(0, LONGEST - HASH) + hash}.${vlan}`
+}
