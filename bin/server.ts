@@ -24,6 +24,7 @@ import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
 import { serveOutbox } from './outbox.ts'
 import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
+import { serveTors } from './tors.ts'
 
 type Role = 'all' | 'api' | 'feed'
 /** How the primary tells a worker its role; not a setting. */
@@ -63,6 +64,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
     const keystone = settings.identity === 'keystone' ? keystoneOptionsOf(settings) : null
     const tells = { database, notifier, settings, keystone, registry: metrics, log: log.child({ component: 'outbox' }) }
     serveOutbox(tells, stack)
+    serveTors({ core, notifier, settings, registry: metrics, log: log.child({ component: 'tors' }) }, stack)
     const tidy = async (): Promise<void> => {
       await maintainChangeLog(database, { keepSeconds: settings.changeRetention })
       await forgetKeys(database, settings.idempotencyRetention)

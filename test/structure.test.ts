@@ -26,6 +26,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   drivers: ['kernel', 'model', 'resources', 'extensions', 'core', 'protocol'],
   feed: ['kernel', 'wire', 'model', 'resources', 'extensions', 'store', 'core'],
   outbox: ['kernel', 'model', 'resources', 'store', 'core', 'protocol'],
+  tor: ['kernel', 'model', 'resources', 'store', 'core', 'drivers', 'protocol'],
   api: ['kernel', 'model', 'core', 'identity', 'policy'],
   dataplane: ['kernel', 'wire', 'protocol'],
   agent: ['kernel', 'wire', 'dataplane'],

@@ -22,6 +22,7 @@ import {
   whole,
 } from './setting-kinds.ts'
 import { outboxFields } from './setting-outbox.ts'
+import { torFields } from './setting-tor.ts'
 
 const physnet = /^[^\s:,]+$/
 
@@ -211,6 +212,7 @@ export const serverFields = {
     'Zones of networks and routers that name none; by default any.',
   ),
   ...outboxFields,
+  ...torFields,
 
   logLevel,
 } as const satisfies Fields

@@ -11,6 +11,7 @@ import { parseDocument } from 'yaml'
 import { type AgentSettings, agentFields } from './setting-agent.ts'
 import type { Fields } from './setting-field.ts'
 import { type ServerSettings, serverFields } from './setting-fields.ts'
+import { torClashes } from './setting-tor.ts'
 import { errnoOf, UserError } from './user-error.ts'
 
 export type { AgentSettings } from './setting-agent.ts'
@@ -237,7 +238,7 @@ const clashes = (program: Program, values: Record<string, unknown>): string[] =>
     problems.push('heartbeat_interval must be at most half of agent_down_time')
   }
   if (one.identity === 'keystone') problems.push(...keystoneClashes(one))
-  return problems
+  return [...problems, ...torClashes(one)]
 }
 
 /** Keystone has an address, and this server one way of saying who it is. */

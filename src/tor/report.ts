@@ -1,0 +1,64 @@
+/**
+ * ToRs as operators and binding see them: each an agent of type `Hardware VTEP agent`, alive while its database is
+ * connected. A heartbeat alone is no change; what is said of the ToR is.
+ */
+import { SYSTEM } from '#core/agents.ts'
+import { type Core, operateInternally } from '#core/operation.ts'
+import { TOR_AGENT, type TorConfigurations } from '#drivers/mechanism/vtep/driver.ts'
+import type { TorProblem } from '#drivers/mechanism/vtep/plan.ts'
+import type { TorStatus } from '#drivers/mechanism/vtep/tor.ts'
+import type { Draft, Resource } from '#model/define.ts'
+import { agent } from '#resources/agent.ts'
+import type { TorSetting } from './spans.ts'
+
+/** What a ToR's agent says of it in its configurations. */
+export interface TorReport extends TorConfigurations {
+  /** Why its database is not connected; null while it is. */
+  readonly unreachable: string | null
+  /** Networks that are not, or not wholly, in the ToR. */
+  readonly problems: readonly TorProblem[]
+}
+
+/** Problems named in a row; there may be as many as networks. */
+const NAMED = 20
+
+/** Pure. `knownIp` is the tunnel address it had before. */
+export const torReport = (tor: TorSetting, status: TorStatus, knownIp: string | null): TorReport => ({
+  physical_network: tor.physicalNetwork,
+  tunnel_ip: status.switch?.tunnelIps[0] ?? knownIp,
+  switch: tor.switch,
+  ports: tor.ports,
+  unreachable: status.state === 'unreachable' ? (status.reason ?? 'no connection') : null,
+  problems: status.problems.slice(0, NAMED),
+})
+
+const HEARTBEAT = `update agents set heartbeat_timestamp = now() where host = $1 and agent_type = $2
+  and configurations = $3::jsonb and refused is null returning 1`
+
+/** Before it was ever connected it was not heard of since then. */
+const NEVER = '1970-01-01T00:00:00Z'
+
+/** Says it; alive it is as of now, unless it is unreachable: then its last heartbeat stays. */
+export async function storeReport(core: Core, host: string, report: TorReport, startedAt: string): Promise<void> {
+  const alive = report.unreachable === null
+  if (alive && (await core.database.query(HEARTBEAT, [host, TOR_AGENT, JSON.stringify(report)])).length > 0) return
+  await operateInternally(core, SYSTEM, `agent ${host}`, async ({ context }) => {
+    const [known] = await context.find('agent', { host, agent_type: TOR_AGENT })
+    const facts: Draft = { configurations: report, ...(alive && { heartbeat_timestamp: context.now }) }
+    if (known) await context.update(agent as unknown as Resource, String(known['id']), facts)
+    else await context.create(agent as unknown as Resource, { ...fixed(host, startedAt), ...facts })
+  })
+}
+
+const fixed = (host: string, started_at: string): Draft => ({
+  host,
+  agent_type: TOR_AGENT,
+  binary: 'deuteron-server',
+  topic: 'N/A',
+  availability_zone: null,
+  admin_state_up: true,
+  description: null,
+  resources_synced: null,
+  started_at,
+  heartbeat_timestamp: NEVER,
+})
