@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '#kernel/errors.ts'
 import { parsePrefix, type Prefix } from '#kernel/ip.ts'
-import { candidates, changeOf, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
+import { candidates, changeOf, choices, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
 const owner = { port_id: 'p', network_id: 'n', mac_address: 'fa:16:3e:00:00:01', device_owner: 'compute:nova' }
 const router = { ...owner, device_owner: 'network:router_interface' }
@@ -77,14 +77,37 @@ test('on segments: where the host reaches, or where what it has stands', () => {
     subnet('one', '10.1.0.0/24', { segmentId: 's1' }),
     subnet('two', '10.2.0.0/24', { segmentId: 's2' }),
   ]
-  const at = (...reach: string[]) => ({ subnets: [one, two], reach: new Set(reach) })
+  const at = (...reach: string[]) => ({ subnets: [one, two], reach })
   assert.deepEqual(candidates(owner, at('s2'), undefined), [two])
   assert.throws(() => candidates(owner, at(), undefined), refusedAs('HostNotConnectedToAnySegment'))
-  assert.throws(() => candidates(owner, at('s1', 's2'), undefined), refusedAs('HostConnectedToMultipleSegments'))
   assert.deepEqual(candidates(owner, everywhere(one, two), undefined), [])
   assert.deepEqual(candidates(owner, everywhere(one, two), [{ ip_address: '10.2.0.5' }]), [two])
   const both = [{ subnet_id: 'one' }, { ip_address: '10.2.0.5' }]
   assert.throws(() => candidates(owner, everywhere(one, two), both), refusedAs('FixedIpsSubnetsNotOnSameSegment'))
+})
+
+test('a host that reaches several segments: one after another, in their order, and never two at once', () => {
+  const [one, two, three] = [1, 2, 3].map((n) => subnet(`on${n}`, `10.${n}.0.0/24`, { segmentId: `s${n}` })) as [
+    SubnetFacts,
+    SubnetFacts,
+    SubnetFacts,
+  ]
+  const six = subnet('six2', 'fd00:2::/64', { segmentId: 's2' })
+  const elsewhere = subnet('elsewhere', '10.9.0.0/24', { segmentId: 's3', serviceTypes: ['network:floatingip'] })
+  const ground = { subnets: [one, two, six, elsewhere], reach: ['s3', 's2', 's1'] }
+  const tried = choices(owner, ground).map((each) => told(wishesOf(owner, each, undefined)))
+  assert.deepEqual(tried, [['any of on2', 'any of six2'], ['any of on1']])
+  assert.deepEqual(candidates(owner, ground, undefined), [two, six])
+  // What is named or kept decides.
+  assert.deepEqual(candidates(owner, ground, [{ subnet_id: 'on1' }]), [one])
+  assert.deepEqual(candidates(owner, ground, [{ ip_address: 'fd00:2::5' }]), [two, six])
+  const both = [{ subnet_id: 'on1' }, { subnet_id: 'on2' }]
+  assert.throws(() => candidates(owner, ground, both), refusedAs('FixedIpsSubnetsNotOnSameSegment'))
+  // Named where the host is not: said where it is looked up.
+  assert.throws(
+    () => wishesOf(owner, { subnets: [one, two, three], reach: ['s1', 's2'] }, [{ subnet_id: 'on3' }]),
+    refusedAs('InvalidInput'),
+  )
 })
 
 test('a change keeps what is named again, then what its subnet alone names, and automatic ones', () => {

@@ -38,8 +38,19 @@ const isRouterInterface = ({ device_owner }: AddressOwner): boolean => ROUTER_IN
 /** What allocation knows of a network. */
 export interface Ground {
   readonly subnets: readonly SubnetFacts[]
-  /** Segments that the port's host reaches; null: its host is not known. */
-  readonly reach: ReadonlySet<string> | null
+  /** Segments that the port's host reaches, in their order; null: its host is not known. */
+  readonly reach: readonly string[] | null
+}
+
+/**
+ * The grounds to try one after another for a port that asks for nothing: its addresses are all of one segment, so a host
+ * that reaches several gives as many choices.
+ */
+export function choices(owner: AddressOwner, { subnets, reach }: Ground): readonly Ground[] {
+  if (reach === null || reach.length < 2) return [{ subnets, reach }]
+  const standing = new Set(forService(owner, subnets).map((one) => one.segmentId))
+  const open = reach.filter((segment) => standing.has(segment))
+  return open.length < 2 ? [{ subnets, reach }] : open.map((segment) => ({ subnets, reach: [segment] }))
 }
 
 /**
@@ -53,7 +64,7 @@ export function candidates(
 ): readonly SubnetFacts[] {
   const fitting = forService(owner, ground.subnets)
   if (fitting.every((one) => one.segmentId === null)) return fitting
-  return ground.reach ? within(owner, fitting, ground.reach) : beside(owner, fitting, named)
+  return ground.reach ? within(owner, fitting, ground.reach, named) : beside(owner, fitting, named)
 }
 
 function forService(owner: AddressOwner, subnets: readonly SubnetFacts[]): readonly SubnetFacts[] {
@@ -68,15 +79,20 @@ function forService(owner: AddressOwner, subnets: readonly SubnetFacts[]): reado
 }
 
 function within(
-  { host, network_id }: AddressOwner,
+  owner: AddressOwner,
   subnets: readonly SubnetFacts[],
-  reach: ReadonlySet<string>,
+  reach: readonly string[],
+  named: readonly AddressRequest[] | undefined,
 ): readonly SubnetFacts[] {
-  const found = subnets.filter(({ segmentId }) => segmentId === null || reach.has(segmentId))
-  const segments = new Set(found.flatMap((one) => one.segmentId ?? []))
-  if (segments.size > 1) throw new ApiError('HostConnectedToMultipleSegments', { host, network_id })
+  const { host, network_id } = owner
+  const found = subnets.filter(({ segmentId }) => segmentId === null || reach.includes(segmentId))
   if (found.length === 0) throw new ApiError('HostNotConnectedToAnySegment', { host, network_id })
-  return found
+  const standing = new Set(found.flatMap((one) => one.segmentId ?? []))
+  if (standing.size < 2) return found
+  // Where the first of what it has or asks for stands; else the first that the host reaches.
+  if (named?.some((request) => found.some((one) => isNamed(one, request)))) return beside(owner, found, named)
+  const first = reach.find((segment) => standing.has(segment))
+  return found.filter(({ segmentId }) => segmentId === null || segmentId === first)
 }
 
 /** The network's DHCP server is on every host; any other port is on one, so its addresses are of one segment. */

@@ -5,7 +5,7 @@ import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import { giveBack, holdPools, lockPool, type NumberRange, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
-import { changeOf, factsOf, type Ground, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
+import { changeOf, choices, factsOf, type Ground, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
 interface Taken extends FixedIp {
   readonly fromPool: boolean
@@ -39,8 +39,14 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
     return taken.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))
   }
 
-  const allocate: Ipam['allocate'] = async (owner, requests) =>
-    take(owner, wishesOf(owner, await groundOf(owner), requests))
+  const allocate: Ipam['allocate'] = async (owner, requests) => {
+    const ground = await groundOf(owner)
+    const grounds = requests ? [ground] : choices(owner, ground)
+    return firstOf(
+      tx,
+      grounds.map((one) => () => take(owner, wishesOf(owner, one, requests))),
+    )
+  }
 
   const release: Ipam['release'] = async (portId, held) => {
     if (held.length === 0) return
@@ -87,7 +93,22 @@ async function readGround(find: Find, { network_id, host }: AddressOwner): Promi
   // Only networks with subnets on segments are asked which of them a host reaches.
   if (!host || subnets.every((one) => one.segmentId === null)) return { subnets, reach: null }
   const reached = await find('segment_host', { network_id, host })
-  return { subnets, reach: new Set(reached.map((one) => String(one['segment_id']))) }
+  const ordered = reached.toSorted((a, b) => Number(a['segment_index']) - Number(b['segment_index']))
+  return { subnets, reach: ordered.map((one) => String(one['segment_id'])) }
+}
+
+/** The first that finds addresses; what one took that then ran out of them is given back. */
+async function firstOf<T>(tx: Transaction, attempts: readonly (() => Promise<T>)[]): Promise<T> {
+  for (const attempt of attempts.slice(0, -1)) {
+    await tx.query('savepoint choice')
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof ApiError && error.type === 'IpAddressGenerationFailure')) throw error
+      await tx.query('rollback to savepoint choice')
+    }
+  }
+  return (attempts.at(-1) as () => Promise<T>)()
 }
 
 function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {

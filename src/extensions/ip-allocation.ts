@@ -1,18 +1,13 @@
 /**
  * `ip_allocation`: has a port its addresses at once, none by its own wish, or does it wait for its host? On a routed
- * network, whose subnets stand on segments, addresses follow from where a port is.
+ * network, whose subnets stand on segments, addresses follow from where a port is (`resources/port-host.ts`).
  */
-import { ApiError } from '#kernel/errors.ts'
 import { type Context, defineExtension, type Draft, oneOf, type Write } from '#model/define.ts'
 
 interface Port extends Draft {
-  readonly id: string
   readonly network_id: string
-  readonly mac_address: string
-  readonly device_owner: string
   readonly fixed_ips: readonly { readonly subnet_id: string; readonly ip_address: string }[]
   readonly 'binding:host_id': string
-  readonly ip_allocation: 'immediate' | 'deferred' | 'none' | undefined
 }
 
 export const ipAllocation = defineExtension({
@@ -24,10 +19,8 @@ export const ipAllocation = defineExtension({
     port: {
       attributes: { ip_allocation: oneOf(['immediate', 'deferred', 'none'], { filter: true, sort: true }) },
       inTx: async (context, write) => {
-        const { op, before, after, given } = write as unknown as Write<Port>
-        if (op === 'create') return { ip_allocation: await howAllocated(context, after as Port, given) }
-        const moved = after?.['binding:host_id'] && after['binding:host_id'] !== before?.['binding:host_id']
-        return op === 'update' && moved && !given.has('fixed_ips') ? settle(context, after as Port) : undefined
+        const { op, after, given } = write as unknown as Write<Port>
+        return op === 'create' ? { ip_allocation: await howAllocated(context, after as Port, given) } : undefined
       },
     },
   },
@@ -37,7 +30,7 @@ async function howAllocated(
   context: Context,
   { network_id, fixed_ips, 'binding:host_id': host }: Port,
   given: ReadonlySet<string>,
-): Promise<Port['ip_allocation']> {
+): Promise<'immediate' | 'deferred' | 'none'> {
   if (fixed_ips.length > 0) return 'immediate'
   if (given.has('fixed_ips')) return 'none'
   if (host) return 'immediate'
@@ -46,23 +39,3 @@ async function howAllocated(
 }
 
 const isOnSegment = (subnet: Readonly<Draft>): boolean => typeof subnet['segment_id'] === 'string'
-
-/** The port's host is known now, or another: its addresses are taken there, or must be reachable there. */
-async function settle(context: Context, after: Port): Promise<Partial<Draft> | undefined> {
-  const { id: port_id, network_id, mac_address, device_owner, fixed_ips, 'binding:host_id': host } = after
-  if (fixed_ips.length > 0) return void (await requireReach(context, after))
-  if (after.ip_allocation !== 'deferred') return undefined
-  const owner = { port_id, network_id, mac_address, device_owner, host }
-  return { fixed_ips: await context.ipam.allocate(owner, undefined), ip_allocation: 'immediate' }
-}
-
-async function requireReach(context: Context, port: Port): Promise<void> {
-  const { id: port_id, network_id, fixed_ips, 'binding:host_id': host } = port
-  const held = new Set(fixed_ips.map((one) => one.subnet_id))
-  const subnets = (await context.find('subnet', { network_id })).filter(isOnSegment)
-  const segments = subnets.filter((one) => held.has(String(one['id']))).map((one) => String(one['segment_id']))
-  if (segments.length === 0 || port.device_owner === 'network:dhcp') return
-  const reached = (await context.find('segment_host', { network_id, host })).map((one) => one['segment_id'])
-  if (!segments.every((one) => reached.includes(one)))
-    throw new ApiError('HostNotCompatibleWithFixedIps', { host, port_id })
-}

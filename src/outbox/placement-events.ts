@@ -24,7 +24,8 @@ export function touched({ kind, before, after, id }: ChangeRow): Touched {
   const changed = (names: readonly string[]): boolean =>
     before === null || after === null || names.some((name) => !isDeepStrictEqual(before[name], after[name]))
   const images = [before, after].filter((image) => image !== null)
-  if (kind === 'segment' && after === null) return { ...NOTHING, segments: [id] }
+  if (kind === 'segment' && (after === null || (before !== null && changed(['hosts']))))
+    return { ...NOTHING, segments: [id] }
   if (kind === 'subnet' && changed(OF_SUBNETS))
     return { ...NOTHING, segments: images.flatMap(({ segment_id }) => (segment_id ? [String(segment_id)] : [])) }
   if (kind === 'port' && changed(OF_PORTS)) return { ...NOTHING, subnets: unique(images.flatMap(subnetsOf)) }

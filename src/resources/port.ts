@@ -24,6 +24,7 @@ import {
   type Write,
 } from '#model/define.ts'
 import { checkPort } from './port-checks.ts'
+import { settleOnHost } from './port-host.ts'
 import { identity, isServiceOwner, standard } from './standard.ts'
 
 export const VNIC_TYPES = [
@@ -187,13 +188,18 @@ async function updatePort(context: Context, { before, after, given }: Write<Port
       wanted.fixed_ips,
     )
   }
+  const held = (patch['fixed_ips'] ?? old.fixed_ips) as readonly Required<FixedIp>[]
+  Object.assign(patch, await settleOnHost(context, old, wanted, held, given.has('fixed_ips')))
   if (given.has('security_groups')) await requireGroups(context, wanted.security_groups)
   if (given.has('allowed_address_pairs') || given.has('mac_address')) patch['allowed_address_pairs'] = withMacs(wanted)
-  const rebind = ['binding:host_id', 'binding:vnic_type', 'binding:profile'].some(
-    (name) => JSON.stringify(wanted[name as keyof Port]) !== JSON.stringify(old[name as keyof Port]),
-  )
+  // The activation of a binding brings along what was bound.
+  const rebind =
+    !given.has('binding:vif_type') &&
+    ['binding:host_id', 'binding:vnic_type', 'binding:profile'].some(
+      (name) => JSON.stringify(wanted[name as keyof Port]) !== JSON.stringify(old[name as keyof Port]),
+    )
   if (rebind) {
-    Object.assign(patch, await bound(context, wanted))
+    Object.assign(patch, await bound(context, { ...wanted, ...patch }))
     if (old['binding:host_id'] !== wanted['binding:host_id']) patch['status'] = 'DOWN'
   }
   return patch

@@ -3,30 +3,18 @@ import { ApiError } from '#kernel/errors.ts'
 import {
   type Context,
   defineExtension,
-  defineResource,
   type Draft,
   type Extension,
   type ExtensionPart,
   flag,
   optional,
   type Resource,
-  text,
   uuid,
 } from '#model/define.ts'
 import { inUse, segmentsOf } from '#resources/segment.ts'
 import { subnet } from '#resources/subnet.ts'
+import { hostActions, hosts, segmentHost } from './hosts.ts'
 import { associationChange, mixture, routesWithPeers, type SegmentSubnet } from './subnets.ts'
-
-/** Which hosts reach which segments of physical networks, as their agents say; for hooks. */
-const segmentHost = defineResource({
-  name: 'segment_host',
-  plural: 'segment_hosts',
-  table: 'segment_hosts',
-  docs: 'A host that is plugged into the physical network of a segment.',
-  notFound: { type: 'SegmentNotFound', param: 'segment_id' },
-  operations: [],
-  attributes: { id: uuid(), segment_id: uuid(), network_id: uuid(), host: text() },
-})
 
 const subnetsOf = async (context: Context, network_id: unknown): Promise<readonly SegmentSubnet[]> =>
   (await context.find('subnet', { network_id: String(network_id) })) as unknown as readonly SegmentSubnet[]
@@ -106,6 +94,8 @@ async function updateRoutes(
 }
 
 const onSegment: ExtensionPart = {
+  attributes: { hosts },
+  actions: hostActions,
   inTx: async (context, { op, before, internal }) => {
     if (op !== 'delete' || internal) return undefined
     const segment_id = String(before?.['id'])

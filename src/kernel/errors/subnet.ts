@@ -44,12 +44,6 @@ export const subnetErrors = define({
       'No valid service subnet for the given device owner, network %(network_id)s, service type %(service_type)s.',
     when: 'Every subnet of the network is for ports of other owners.',
   },
-  HostConnectedToMultipleSegments: {
-    status: 409,
-    message:
-      "Host %(host)s is connected to multiple segments on routed provider network '%(network_id)s'.  It should be connected to one.",
-    when: 'Which subnet a port on this host needs cannot be told.',
-  },
   HostNotConnectedToAnySegment: {
     status: 409,
     message:
