@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { type Credential, createOwnToken } from '#identity/keystone/own-token.ts'
 import { createTransport, type TransportOptions } from '#identity/keystone/transport.ts'
+import type { MechanismDriver } from '#core/contracts.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { Registry } from '#kernel/metrics.ts'
 import type { ServerSettings } from '#launch/settings.ts'
 import { endpointIn, type Wanted } from '#outbox/catalogue.ts'
 import type { Destination } from '#outbox/event.ts'
+import { startFollowers } from '#outbox/follow.ts'
 import { createNova } from '#outbox/nova.ts'
 import { startOutbox } from '#outbox/outbox.ts'
 import { createPlacement } from '#outbox/placement.ts'
@@ -41,6 +43,16 @@ export function serveOutbox(parts: OutboxParts, stack: AsyncDisposableStack): vo
     log,
   })
   stack.defer(() => outbox.close())
+}
+
+/** Tells mechanism drivers what was committed, until the stack is disposed. */
+export function serveFollowers(
+  { database, notifier, log }: Pick<OutboxParts, 'database' | 'notifier' | 'log'>,
+  drivers: readonly MechanismDriver[],
+  stack: AsyncDisposableStack,
+): void {
+  const followers = startFollowers({ database, drivers, hint: () => notifier.hint(), log })
+  stack.defer(() => followers.close())
 }
 
 function destinationsOf({ database, settings, keystone }: OutboxParts): Destination[] {

@@ -1,6 +1,7 @@
 /** What composition roots and tests build alike: the core's settings and the identity, from the server's settings. */
 import type { CoreSettings } from '#core/unit.ts'
 import { mechanismDrivers, typeDrivers } from '#drivers/index.ts'
+import { loadMechanismDrivers } from '#drivers/load.ts'
 import { createBuiltin } from '#identity/builtin.ts'
 import type { Identity } from '#identity/identity.ts'
 import type { Credential } from '#identity/keystone/own-token.ts'
@@ -10,7 +11,8 @@ import type { Logger } from '#kernel/log.ts'
 import type { Registry } from '#kernel/metrics.ts'
 import type { ServerSettings } from '#launch/settings.ts'
 
-export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
+/** @throws DriverError when the mechanism drivers cannot be loaded */
+export const coreSettingsOf = async (settings: ServerSettings, log: Logger): Promise<CoreSettings> => ({
   segments: {
     drivers: typeDrivers(settings),
     tenantTypes: settings.tenantNetworkTypes,
@@ -21,7 +23,7 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     ),
     overlayIpVersion: settings.overlayIpVersion === '6' ? 6 : 4,
   },
-  mechanismDrivers,
+  mechanismDrivers: await loadMechanismDrivers(settings, mechanismDrivers(log), log),
   limits: {
     maxDnsNameservers: settings.maxDnsNameservers,
     maxHostRoutes: settings.maxSubnetHostRoutes,
@@ -30,6 +32,7 @@ export const coreSettingsOf = (settings: ServerSettings): CoreSettings => ({
     dhcpAgentsPerNetwork: settings.dhcpAgentsPerNetwork,
     maxL3AgentsPerRouter: settings.maxL3AgentsPerRouter,
     defaultAvailabilityZones: settings.defaultAvailabilityZones,
+    bindingLease: settings.bindingLease,
   },
   quotas: {
     network: settings.quotaNetwork,

@@ -6,6 +6,7 @@ import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApi } from '#api/server.ts'
 import { assembleCore } from '#core/assemble.ts'
+import { DriverError } from '#drivers/load.ts'
 import { extensions } from '#extensions/index.ts'
 import { createLogger, type Logger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
@@ -22,7 +23,7 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
-import { serveOutbox } from './outbox.ts'
+import { serveFollowers, serveOutbox } from './outbox.ts'
 import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
 import { serveTors } from './tors.ts'
 
@@ -58,12 +59,13 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   const sources = { file: policyFile, dir: policyDir }
   const { policy } = stack.use(livePolicy({ sources, enforceNewDefaults, enforceScope, log }))
   const model = compose(coreResources, extensions)
-  const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
+  const core = await assembleCore({ database, model, policy, settings: await coreSettingsOf(settings, log), notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
     const keystone = settings.identity === 'keystone' ? keystoneOptionsOf(settings) : null
     const tells = { database, notifier, settings, keystone, registry: metrics, log: log.child({ component: 'outbox' }) }
     serveOutbox(tells, stack)
+    serveFollowers({ ...tells, log: log.child({ component: 'drivers' }) }, core.settings.mechanismDrivers, stack)
     serveTors({ core, notifier, settings, registry: metrics, log: log.child({ component: 'tors' }) }, stack)
     const tidy = async (): Promise<void> => {
       await maintainChangeLog(database, { keepSeconds: settings.changeRetention })
@@ -108,7 +110,9 @@ function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void
 }
 
 /** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
-function supervise(workers: number, { log, stack }: Setup): void {
+async function supervise(workers: number, { settings, log, stack }: Setup): Promise<void> {
+  // Settings that no worker could start with are said once, here.
+  await coreSettingsOf(settings, log)
   let stopping = false
   const start = (role: Role): void => {
     const worker = cluster.fork({ [ROLE]: role })
@@ -139,7 +143,7 @@ async function main(): Promise<void> {
   const asked = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => asked.resolve(signal))
   if (cluster.isPrimary) await prepareDatabase(setup)
-  if (cluster.isPrimary && settings.workers > 0) supervise(settings.workers, setup)
+  if (cluster.isPrimary && settings.workers > 0) await supervise(settings.workers, setup)
   else await serve((process.env[ROLE] as Role | undefined) ?? 'all', setup)
   log.info({ signal: await asked.promise }, 'stopping')
   await stack.disposeAsync()
@@ -147,7 +151,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (error instanceof UserError || error instanceof PolicyError) console.error(`deuteron server: ${error.message}`)
+  if ([UserError, PolicyError, DriverError].some((known) => error instanceof known))
+    console.error(`deuteron server: ${(error as Error).message}`)
   else createLogger('deuteron-server').fatal({ err: error }, 'the server cannot run')
   process.exit(1)
 })

@@ -1,6 +1,11 @@
-/** What is in: the type drivers as configured, and the mechanism drivers in the order they are asked. */
+/** What is built in: the type drivers as configured, and the mechanism drivers by name. */
 import type { MechanismDriver, TypeDriver } from '#core/contracts.ts'
+import type { Logger } from '#kernel/log.ts'
+import { bpfDriver } from './mechanism/bpf.ts'
+import { l2populationDriver, loggerDriver } from './mechanism/listening.ts'
+import { macvtapDriver } from './mechanism/macvtap.ts'
 import { openvswitchDriver } from './mechanism/openvswitch.ts'
+import { sriovnicswitchDriver } from './mechanism/sriovnicswitch.ts'
 import { vtepDriver } from './mechanism/vtep/driver.ts'
 import { flatDriver } from './type/flat.ts'
 import { localDriver } from './type/local.ts'
@@ -26,4 +31,15 @@ export const typeDrivers = (settings: TypeSettings): ReadonlyMap<string, TypeDri
     ].map((driver) => [driver.type, driver]),
   )
 
-export const mechanismDrivers: readonly MechanismDriver[] = Object.freeze([openvswitchDriver, vtepDriver])
+export const mechanismDrivers = (log: Logger): ReadonlyMap<string, MechanismDriver> =>
+  new Map(
+    [
+      openvswitchDriver,
+      sriovnicswitchDriver,
+      macvtapDriver,
+      bpfDriver,
+      vtepDriver,
+      l2populationDriver,
+      loggerDriver(log),
+    ].map((driver) => [driver.name, driver]),
+  )

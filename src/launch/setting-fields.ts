@@ -3,6 +3,7 @@
  * the file follow from the key: `listenHost` is `--listen-host`, DEUTERON_LISTEN_HOST and `listen_host`. Where Neutron has an option of the same meaning, the file's name and the default are Neutron's.
  */
 import { SERVICE_USER } from './account.ts'
+import { driverFields } from './setting-drivers.ts'
 import { type Field, type Fields, group, logLevel, underHome, type ValuesOf } from './setting-field.ts'
 import { keystoneFields } from './setting-keystone.ts'
 import {
@@ -178,6 +179,8 @@ export const serverFields = {
     'Domain of the names of ports, as their dns_assignment says them; DHCP hands it out where a network has no dns_domain.',
   ),
 
+  ...driverFields,
+
   maxAllowedAddressPair: limits(whole(0, 10_000), 10, 'Allowed address pairs on one port.'),
   maxDnsNameservers: limits(whole(0, 1000), 5, 'Name servers on one subnet.'),
   maxSubnetHostRoutes: limits(whole(0, 10_000), 20, 'Host routes on one subnet.'),
@@ -196,6 +199,11 @@ export const serverFields = {
   quotaAddressGroup: quota('address groups', -1),
   quotaTrunk: quota('trunks', -1),
 
+  bindingLease: agents(
+    duration(1),
+    86_400,
+    'How long a binding of a port that is not active is kept when nobody writes it: what a live migration left that was abandoned.',
+  ),
   agentDownTime: agents(duration(), 75, 'An agent that was silent for so long counts as down.'),
   heartbeatInterval: agents(duration(), 30, 'How often agents report; at most half of agent_down_time.'),
   dhcpAgentsPerNetwork: agents(

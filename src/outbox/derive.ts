@@ -4,13 +4,14 @@
  */
 import { newId } from '#kernel/ids.ts'
 import type { Logger } from '#kernel/log.ts'
-import { type ChangeRow, type Fence, readChanges, readFence, standingOf } from '#store/change-reader.ts'
-import type { Cursor } from '#store/cursor.ts'
+import { type ChangeRow, type Fence, readChanges, readFence } from '#store/change-reader.ts'
+import { type Cursor, formatCursor } from '#store/cursor.ts'
 import type { Database } from '#store/pool.ts'
 import { inTransaction, type Transaction } from '#store/transaction.ts'
 import type { DerivedEvent, OutboxEvent } from './event.ts'
 import { isServerPort, type NovaWishes, novaEvents, type Ports, portsOfFloatingIp } from './nova-events.ts'
 import { inOrderOfObjects, type Tail, withoutRepetitions } from './order.ts'
+import { isWhole, movePlace, placeAt, placeOf, readAhead, settlePlace } from './place.ts'
 import { lookAt, touched, type Touched } from './placement-events.ts'
 import { carryOut } from './requests.ts'
 
@@ -53,34 +54,19 @@ export async function derive(options: DeriveOptions): Promise<Derived> {
 /** Where we stand. */
 async function begin(options: DeriveOptions, fence: Fence): Promise<Cursor> {
   const { database, log } = options
-  const stands = await placeIn(database)
-  if (stands && (await standingOf(database, stands)) !== 'cursor_expired') return stands
+  const stands = await placeOf(database, READER)
+  if (stands && (await isWhole(database, stands))) return stands
   if (stands)
-    log.error({ ...formatted(stands) }, 'the change log was cut off before the outbox read it: events are lost')
+    log.error({ place: formatCursor(stands) }, 'the change log was cut off before the outbox read it: events are lost')
   await settleAt(options, fence, stands)
-  return (await placeIn(database)) ?? { era: fence.era, xid: fence.xmin, seq: 0n }
-}
-
-const formatted = ({ era, xid }: Cursor) => ({ era, xid: String(xid) })
-
-async function placeIn(database: Database): Promise<Cursor | null> {
-  const [row] = await database.query<{ era: number; xid: string; seq: string }>(
-    'select era, xid::text as xid, seq::text as seq from outbox_readers where name = $1',
-    [READER],
-  )
-  return row ? { era: row.era, xid: BigInt(row.xid), seq: BigInt(row.seq) } : null
+  return (await placeOf(database, READER)) ?? placeAt(fence)
 }
 
 /** Begins at the fence, with every routed segment to be looked at: the first time, or in place of `lost`. */
-const settleAt = ({ database, placement }: DeriveOptions, { era, xmin }: Fence, lost: Cursor | null): Promise<void> =>
+const settleAt = ({ database, placement }: DeriveOptions, fence: Fence, lost: Cursor | null): Promise<void> =>
   inTransaction(database, async (tx) => {
-    const moved = await tx.query(
-      `insert into outbox_readers as r (name, era, xid, seq) values ($1, $2, $3::xid8, 0)
-        on conflict (name) do update set era = $2, xid = $3::xid8, seq = 0
-          where (r.era, r.xid, r.seq) = ($4::integer, $5::xid8, $6::bigint) returning 1`,
-      [READER, era, String(xmin), lost?.era ?? null, lost && String(lost.xid), lost && String(lost.seq)],
-    )
-    if (moved.length > 0 && placement) await insertEvents(tx, await looksAtAll(tx))
+    const settled = await settlePlace(tx, READER, placeAt(fence), lost)
+    if (settled && placement) await insertEvents(tx, await looksAtAll(tx))
     return { value: undefined }
   })
 
@@ -99,12 +85,7 @@ const looksAtAll = async (tx: Transaction): Promise<DerivedEvent[]> => {
 /** Events of `rows`, and the place behind them, in one transaction. Null: the place was not `cursor` any more. */
 const step = (options: DeriveOptions, cursor: Cursor, rows: readonly ChangeRow[], to: Cursor): Promise<number | null> =>
   inTransaction(options.database, async (tx) => {
-    const moved = await tx.query(
-      `update outbox_readers set era = $2, xid = $3::xid8, seq = $4
-        where name = $1 and (era, xid, seq) = ($5, $6::xid8, $7::bigint) returning 1`,
-      [READER, to.era, String(to.xid), String(to.seq), cursor.era, String(cursor.xid), String(cursor.seq)],
-    )
-    if (moved.length === 0) return { value: null, commit: false }
+    if (!(await movePlace(tx, READER, cursor, to))) return { value: null, commit: false }
     const asked = await carryOut(tx, rows)
     const events = [...(await eventsForNova(tx, options.nova, rows)), ...(await eventsForPlacement(tx, options, rows))]
     if (events.length === 0) return { value: asked }
@@ -123,7 +104,8 @@ async function eventsForNova(tx: Transaction, wishes: NovaWishes, all: readonly 
 }
 
 const concernsNova = ({ kind, before, after }: ChangeRow): boolean =>
-  kind === 'floatingip' || (kind === 'port' && [before, after].some((port) => port !== null && isServerPort(port)))
+  kind === 'floatingip' ||
+  ((kind === 'port' || kind === 'port_binding') && [before, after].some((port) => port !== null && isServerPort(port)))
 
 const from = ({ era, xid, seq }: ChangeRow, events: readonly OutboxEvent[]): DerivedEvent[] =>
   events.map((event, ordinal) => ({ ...event, era, xid, seq, ordinal }))
@@ -138,30 +120,6 @@ async function portsOf(tx: Transaction, rows: readonly ChangeRow[]): Promise<Por
   )
   return new Map(ports.map((port) => [port.id, port]))
 }
-
-/** Rows of the same objects that stand later in the log and happened before: committed, for the row lock orders them. */
-async function readAhead(tx: Transaction, rows: readonly ChangeRow[]): Promise<ChangeRow[]> {
-  const mine = rows.map(({ kind, id, era, xid, seq, generation }) => ({
-    kind,
-    id,
-    era,
-    xid: String(xid),
-    seq: String(seq),
-    generation,
-  }))
-  const found = await tx.query<Ahead>(
-    `select distinct p.era, p.xid::text as xid, p.seq::text as seq, p.kind, p.id, p.op, p.generation, p.before, p.after
-      from jsonb_to_recordset($1) as c (kind text, id uuid, era integer, xid xid8, seq bigint, generation bigint)
-        join change p on p.kind = c.kind and p.id = c.id and p.generation < c.generation
-          and (p.era, p.xid, p.seq) > (c.era, c.xid, c.seq)`,
-    [JSON.stringify(mine)],
-  )
-  return found.map(
-    (row) =>
-      ({ ...row, xid: BigInt(row.xid), seq: BigInt(row.seq), cursor: `${row.xid}.${row.seq}` }) as unknown as ChangeRow,
-  )
-}
-type Ahead = Omit<ChangeRow, 'xid' | 'seq' | 'cursor'> & { xid: string; seq: string }
 
 async function eventsForPlacement(
   tx: Transaction,

@@ -36,7 +36,7 @@ export async function coreOn(
     database: wrap ? wrap(database) : database,
     model: compose(coreResources, extensions),
     policy: createPolicy({ enforceNewDefaults, enforceScope }),
-    settings: coreSettingsOf(all),
+    settings: await coreSettingsOf(all, silentLogger),
     notifier: { poke: () => undefined },
   })
   return { core, database, close, [Symbol.asyncDispose]: close }

@@ -96,7 +96,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     enforceScope: settings.enforceScope,
   })
   const model = compose(coreResources, extensions)
-  const core = await assembleCore({ database, model, policy, settings: coreSettingsOf(settings), notifier })
+  const core = await assembleCore({ database, model, policy, settings: await coreSettingsOf(settings, log), notifier })
   const { identity: asked = 'none' } = options
   const identity = asked === 'builtin' ? builtin(stack, url, log) : asked === 'none' ? createNone() : asked
   const app = createApi({

@@ -1,7 +1,6 @@
 /**
  * What drivers have in common whose ports are plugged by an agent on the host: is the type offered, is there an agent,
- * does it live, does it reach the segment, is it the one whose bandwidth was claimed. Each question is a function that
- * answers a refusal, or what was asked for. Pure.
+ * does it live, does it reach the segment, is it the one whose bandwidth was claimed. Each question is a function. Pure.
  */
 import type { BindableSegment, BindingFacts, BoundAgent, Refusal } from '#core/contracts.ts'
 import { namedId } from '#kernel/ids.ts'
@@ -70,30 +69,19 @@ export function reaches({ network_type: wanted, physical_network }: BindableSegm
     : { refused: 'physnet_not_mapped', facts: { wanted: physical_network, mapped: Object.keys(mappings) } }
 }
 
-/** Which of Placement's resource providers are an agent's. */
-export interface Provision {
-  readonly agent_type: string
-  /** The ids of its resource providers are made in this namespace (UUID); null: it has none. */
-  readonly namespace: string | null
-}
-
 /**
- * Bandwidth and packet rates are claimed from resource providers (`allocation` in the profile: group → provider) whose
- * ids follow from the driver's namespace, the host and the device. All of them must be those of the host's agent.
+ * Is all that the port claimed of Placement (`allocation` in its profile: group → resource provider) the agent's? The
+ * ids of its providers follow from a namespace (UUID) of the driver's, the host and the device.
  */
-export function responsible({ port, host, agents }: BindingFacts, provision: Provision): Refusal | null {
-  const wanted = Object.values(dictionaryIn(port.profile, 'allocation'))
-  if (wanted.length === 0) return null
-  const agent = agents.find((one) => one.agent_type === provision.agent_type)
-  const own = agent && provision.namespace !== null ? providersOf(agent, provision.namespace) : []
-  return wanted.every((id) => typeof id === 'string' && own.includes(id.toLowerCase()))
-    ? null
-    : { refused: 'provider_not_responsible', facts: { host, wanted, own } }
+export function isProvider({ port, host, agents }: BindingFacts, agent_type: string, namespace: string): boolean {
+  const claimed = Object.values(dictionaryIn(port.profile, 'allocation'))
+  const own = agents.filter((one) => one.agent_type === agent_type).flatMap((one) => providersOf(one, host, namespace))
+  return claimed.length > 0 && claimed.every((id) => typeof id === 'string' && own.includes(id.toLowerCase()))
 }
 
 const PACKET_RATES = 'resource_provider_packet_processing_'
 
-const providersOf = ({ host, configurations }: BoundAgent, namespace: string): readonly string[] => [
+const providersOf = ({ configurations }: BoundAgent, host: string, namespace: string): readonly string[] => [
   ...Object.keys(dictionaryIn(configurations, 'resource_provider_bandwidths')).map((device) =>
     namedId(namespace, `${host}:${device}`),
   ),

@@ -1,6 +1,6 @@
 /** Binds ports to taps whose frames eBPF programs switch, where a host's agent says that it runs them (driver `bpf`). */
 import type { MechanismDriver } from '#core/contracts.ts'
-import { dictionaryIn, isRefusal, liveAgent, offered, reaches, responsible, textsIn } from './agent-based.ts'
+import { dictionaryIn, isRefusal, liveAgent, offered, reaches, textsIn } from './agent-based.ts'
 
 const AGENT_TYPE = 'eBPF agent'
 const VNIC_TYPES = ['normal'] as const
@@ -21,8 +21,7 @@ export const bpfDriver: MechanismDriver = {
         types: ['local', 'flat', 'vlan'],
         tunnels: textsIn(configurations, 'tunnel_types'),
         mappings: dictionaryIn(configurations, 'interface_mappings'),
-      }) ??
-      responsible(facts, { agent_type: AGENT_TYPE, namespace: null }) ?? {
+      }) ?? {
         vif_type: 'tap',
         vif_details: { port_filter: configurations['port_filter'] === true, connectivity: 'l2', datapath_type: 'bpf' },
       }

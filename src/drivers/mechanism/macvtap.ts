@@ -1,7 +1,7 @@
 /** Binds ports to macvtap devices above a host's interfaces, one VLAN device for each VLAN (driver `macvtap`). */
 import { createHash } from 'node:crypto'
 import type { BindableSegment, MechanismDriver } from '#core/contracts.ts'
-import { dictionaryIn, isRefusal, liveAgent, offered, reaches, responsible } from './agent-based.ts'
+import { dictionaryIn, isRefusal, liveAgent, offered, reaches } from './agent-based.ts'
 
 const AGENT_TYPE = 'Macvtap agent'
 const VNIC_TYPES = ['normal'] as const
@@ -19,7 +19,6 @@ export const macvtapDriver: MechanismDriver = {
     const mappings = dictionaryIn(agent.configurations, 'interface_mappings')
     return (
       reaches(segment, { types: ['flat', 'vlan'], mappings }) ??
-      responsible(facts, { agent_type: AGENT_TYPE, namespace: null }) ??
       bound(segment, String(mappings[String(segment.physical_network)]))
     )
   },

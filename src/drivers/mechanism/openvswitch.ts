@@ -5,12 +5,12 @@
 import type { BindingFacts, BoundAgent, MechanismDriver } from '#core/contracts.ts'
 import {
   dictionaryIn,
+  isProvider,
   isRefusal,
   isSwitchdev,
   liveAgent,
   offered,
   reaches,
-  responsible,
   textsIn,
 } from './agent-based.ts'
 
@@ -23,6 +23,7 @@ export const openvswitchDriver: MechanismDriver = {
   name: 'openvswitch',
   connectivity: 'l2',
   vnicTypes: VNIC_TYPES,
+  responsible: (facts) => isProvider(facts, AGENT_TYPE, PROVIDERS),
   bind(facts) {
     const { port, segment } = facts
     const refusal = offered(port.vnic_type, VNIC_TYPES) ?? unoffloaded(port)
@@ -37,7 +38,6 @@ export const openvswitchDriver: MechanismDriver = {
         tunnels: textsIn(configurations, 'tunnel_types'),
         mappings: dictionaryIn(configurations, 'bridge_mappings'),
       }) ??
-      responsible(facts, { agent_type: AGENT_TYPE, namespace: PROVIDERS }) ??
       bound(port, agent)
     )
   },

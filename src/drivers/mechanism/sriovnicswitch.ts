@@ -3,7 +3,7 @@
  * chosen the device already and says which in the profile (`pci_slot`); the agent sees to it that it is set up.
  */
 import type { BindableSegment, BindingFacts, BoundAgent, MechanismDriver, Refusal } from '#core/contracts.ts'
-import { dictionaryIn, isRefusal, isSwitchdev, liveAgent, offered, reaches, responsible } from './agent-based.ts'
+import { dictionaryIn, isProvider, isRefusal, isSwitchdev, liveAgent, offered, reaches } from './agent-based.ts'
 
 const AGENT_TYPE = 'NIC Switch agent'
 const VNIC_TYPES = ['direct', 'macvtap', 'direct-physical', 'accelerator-direct'] as const
@@ -15,12 +15,10 @@ export const sriovnicswitchDriver: MechanismDriver = {
   name: 'sriovnicswitch',
   connectivity: 'l2',
   vnicTypes: VNIC_TYPES,
+  responsible: (facts) => isProvider(facts, AGENT_TYPE, PROVIDERS),
   bind(facts) {
     const { port, segment } = facts
-    const refusal =
-      offered(port.vnic_type, VNIC_TYPES) ??
-      offloaded(port) ??
-      responsible(facts, { agent_type: AGENT_TYPE, namespace: PROVIDERS })
+    const refusal = offered(port.vnic_type, VNIC_TYPES) ?? offloaded(port)
     if (refusal) return refusal
     // A whole card is the virtual machine's to set up: no agent has a hand in it.
     if (port.vnic_type === 'direct-physical')
