@@ -139,6 +139,8 @@ describe('one host', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {
     assert.ok(await eventually(() => vm(1).can('ping -c 1 -W 1 -I 10.0.0.66 10.0.0.2')))
     assert.ok(await eventually(() => vm(1).can('ping -c 1 -W 1 -I fd00::66 fd00::2')))
     await apply(put('port', portNumber(1)))
+    // The switch's cached flows follow its tables within half a second.
+    await pause(700)
     assert.ok(!(await vm(1).can('ping -c 1 -W 1 -I 10.0.0.66 10.0.0.2')))
     await vm(1).sh('ip link set eth0 address 02:00:00:00:00:77')
     assert.ok(!(await vm(1).ping('10.0.0.2')), "a MAC that is not the port's")
