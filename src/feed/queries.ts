@@ -124,9 +124,16 @@ export async function readGroups(
 }
 
 const CHASSIS = `
-  select host, max(configurations->>'tunneling_ip') as tunnel_ip from agents where host = any($1::text[]) group by host`
+  with below as (
+    select b.host, max(t.configurations->>'tunnel_ip') as tunnel_ip
+      from agents t, jsonb_object_keys(case when jsonb_typeof(t.configurations->'ports') = 'object'
+        then t.configurations->'ports' else '{}' end) b (host)
+      where t.agent_type = 'Hardware VTEP agent' and b.host = any($1::text[]) group by b.host)
+  select h.host, coalesce((select max(a.configurations->>'tunneling_ip') from agents a where a.host = h.host),
+      (select b.tunnel_ip from below b where b.host = h.host)) as tunnel_ip
+    from unnest($1::text[]) h (host)`
 
-/** Tunnel addresses by host; hosts without an agent are absent. */
+/** Tunnel addresses by host: its own, else that of the ToR it is below; null where there is neither. */
 export async function readChassis(
   database: Database,
   hosts: readonly string[],

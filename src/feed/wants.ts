@@ -57,9 +57,15 @@ export function wantsOf(rows: readonly ChangeRow[], concerns: PortFilter): Wants
     else if (kind === 'router') wants.routers.add(id)
     else if (kind === 'router_binding') addAll(wants.routers, text('router_id'))
     else if (kind === 'dhcp_binding') addAll(wants.served, text('network_id'))
-    else if (kind === 'agent') addAll(wants.chassis, text('host'))
+    else if (kind === 'agent') addAll(wants.chassis, [...text('host'), ...images.flatMap(hostsBelow)])
   }
   return wants
+}
+
+/** The hosts that a ToR's agent names: their tunnels end there. */
+function hostsBelow({ configurations }: Readonly<Record<string, unknown>>): string[] {
+  const { ports } = (configurations ?? {}) as { readonly ports?: unknown }
+  return typeof ports === 'object' && ports !== null ? Object.keys(ports) : []
 }
 
 /** An image that lacks what is looked for is taken to concern everyone. */

@@ -78,6 +78,12 @@ export interface RouterSpec {
   readonly hosts: readonly string[]
 }
 
+/** A switch that ends tunnels for the hosts below it. */
+export interface TorSpec {
+  readonly tunnelIp: string
+  readonly hosts: readonly string[]
+}
+
 const imageOf = (spec: PortSpec): Image => ({
   network_id: idOf(spec.network),
   'binding:host_id': spec.host,
@@ -264,6 +270,29 @@ export class Edits {
       await tx.query('delete from ports where router_id = $1', [id])
       const gone = await tx.query('delete from routers where id = $1 returning id', [id])
       if (gone.length > 0) await record(tx, 'router', id, {}, null)
+    })
+  }
+
+  /** A ToR's agent, which says where it is and which hosts are below it; null: it is gone. */
+  tor(name: string, spec: TorSpec | null): Promise<void> {
+    const image = (configurations: unknown): Image => ({ host: name, configurations })
+    const says = spec && {
+      tunnel_ip: spec.tunnelIp,
+      ports: Object.fromEntries(spec.hosts.map((host) => [host, `to-${host}`])),
+    }
+    return this.#edit(async (tx) => {
+      const [was] = await tx.query<{ configurations: unknown }>(
+        "delete from agents where host = $1 and agent_type = 'Hardware VTEP agent' returning configurations",
+        [name],
+      )
+      if (says)
+        await tx.query(
+          `insert into agents (id, host, agent_type, binary_name, topic, configurations, created_at, started_at, heartbeat_timestamp, revision_number)
+           values ($1, $2, 'Hardware VTEP agent', 'x', 'x', $3, now(), now(), now(), 1)`,
+          [idOf(name), name, JSON.stringify(says)],
+        )
+      if (was || says)
+        await record(tx, 'agent', idOf(name), was ? image(was.configurations) : null, says ? image(says) : null)
     })
   }
 

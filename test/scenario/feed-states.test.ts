@@ -2,9 +2,10 @@
  * Named states of a small cloud, replayed forward, reversed, shuffled, squashed and with gaps: after each, every
  * agent knows exactly what SQL says it must, whatever way led there.
  */
+import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { createRig, idOf, type PortSpec, type Rig, type RouterSpec } from './feed-rig.ts'
+import { createRig, idOf, type PortSpec, type Rig, type RouterSpec, type TorSpec } from './feed-rig.ts'
 
 interface State {
   readonly name: string
@@ -17,6 +18,7 @@ interface State {
   readonly routers: Readonly<Record<string, RouterSpec>>
   /** Hosts that serve a network's DHCP without having to have ports of it. */
   readonly served: Readonly<Record<string, readonly string[]>>
+  readonly tors: Readonly<Record<string, TorSpec>>
 }
 
 const port = (network: string, host: string, address: number, groups: string[] = ['web'], more = {}): PortSpec => ({
@@ -28,7 +30,7 @@ const port = (network: string, host: string, address: number, groups: string[] =
 })
 /** Ports live on it, and no agent runs there. */
 const ABSENT = 'h4'
-const NONE = { ports: {}, rules: {}, mtu: {}, domain: {}, dhcp: {}, routers: {}, served: {} }
+const NONE = { ports: {}, rules: {}, mtu: {}, domain: {}, dhcp: {}, routers: {}, served: {}, tors: {} }
 
 const STATES: readonly State[] = [
   { name: 'nothing', ...NONE },
@@ -48,6 +50,18 @@ const STATES: readonly State[] = [
     name: 'neighbours',
     ...NONE,
     ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), c: port('red', 'h3', 13), f: port('red', ABSENT, 16) },
+  },
+  {
+    name: 'a neighbour below a ToR; hosts with tunnels of their own are not asked about theirs',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), f: port('red', ABSENT, 16) },
+    tors: { tor1: { tunnelIp: '192.0.2.201', hosts: [ABSENT, 'h2'] }, tor2: { tunnelIp: '192.0.2.202', hosts: [] } },
+  },
+  {
+    name: 'it was moved to another ToR, whose address changed',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11), b: port('red', 'h2', 12), f: port('red', ABSENT, 16) },
+    tors: { tor1: { tunnelIp: '192.0.2.201', hosts: [] }, tor2: { tunnelIp: '192.0.2.212', hosts: [ABSENT] } },
   },
   {
     name: 'a remote group across networks',
@@ -167,6 +181,8 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
   for (const network of ['red', 'blue'])
     if (!isDeepStrictEqual(from.served[network], to.served[network]))
       await edits.serve(network, to.served[network] ?? [])
+  for (const name of new Set([...Object.keys(from.tors), ...Object.keys(to.tors)]))
+    if (!isDeepStrictEqual(from.tors[name], to.tors[name])) await edits.tor(name, to.tors[name] ?? null)
   for (const name of Object.keys(from.routers)) if (!to.routers[name]) await edits.dropRouter(name)
   for (const [name, router] of Object.entries(to.routers))
     if (!isDeepStrictEqual(from.routers[name], router)) await edits.router(name, router)
@@ -230,4 +246,19 @@ test('with gaps: an agent that was away while states passed comes back from its 
     await using back = await rig.host(name, ['A'], { stateDir })
     await rig.converged([{ name, agent: back.agent }], [feed])
   }
+})
+
+test('a host below a ToR is reached by the address of that ToR', async () => {
+  const { rig, feed, hosts } = await shared
+  const state = STATES.find(({ tors }) => tors['tor1']) as State
+  await become(rig, now, state)
+  now = state
+  await rig.converged(hosts, [feed])
+  assert.deepEqual(
+    ['h2', ABSENT].map((host) => feed.worldOf('h1').get(`chassis/${host}`)),
+    [
+      { id: 'h2', tunnel_ip: '192.0.2.2' },
+      { id: ABSENT, tunnel_ip: '192.0.2.201' },
+    ],
+  )
 })
