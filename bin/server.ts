@@ -24,6 +24,7 @@ import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
 import { serveFollowers, serveOutbox } from './outbox.ts'
+import { leasesOf } from './leases.ts'
 import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
 import { serveTors } from './tors.ts'
 
@@ -72,6 +73,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
       await forgetKeys(database, settings.idempotencyRetention)
     }
     stack.defer(keepTidy(tidy, log))
+    stack.defer(keepTidy(leasesOf({ core, registry: metrics, log }), log))
   }
   if (role !== 'feed') {
     const identity = identityOf(settings, log, metrics)

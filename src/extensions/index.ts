@@ -20,6 +20,7 @@ import { networkIpAvailability } from './network-ip-availability.ts'
 import { networkSegmentRanges } from './network-segment-range/index.ts'
 import { outbox } from './outbox.ts'
 import { portAttributes } from './port-attributes/index.ts'
+import { portBindings } from './port-bindings/index.ts'
 import { portForwardings } from './port-forwarding/index.ts'
 import { qos } from './qos/index.ts'
 import { rbac } from './rbac/index.ts'
@@ -50,6 +51,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   dataPlaneStatus,
   ...trunkPorts,
   ...portAttributes,
+  ...portBindings,
   ...dns,
   subnetServiceTypes,
   ipAllocation,

@@ -7,6 +7,7 @@
 import { addressGroupErrors } from './errors/address-group.ts'
 import { agentErrors } from './errors/agent.ts'
 import { bgpErrors } from './errors/bgp.ts'
+import { bindingErrors } from './errors/binding.ts'
 import { flavorErrors } from './errors/flavor.ts'
 import { floatingIpErrors } from './errors/floating-ip.ts'
 import { loggingErrors } from './errors/logging.ts'
@@ -35,6 +36,7 @@ export const catalogue = Object.freeze({
   ...networkErrors,
   ...subnetErrors,
   ...portErrors,
+  ...bindingErrors,
   ...securityGroupErrors,
   ...agentErrors,
   ...routerErrors,

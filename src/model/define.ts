@@ -50,6 +50,8 @@ export interface Limits {
   readonly maxL3AgentsPerRouter: number
   /** Zones of networks and routers that name none; empty: any. */
   readonly defaultAvailabilityZones: readonly string[]
+  /** Seconds for which a binding that is not active is kept, unless it is written again. */
+  readonly bindingLease: number
 }
 
 /**

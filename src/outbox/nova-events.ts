@@ -39,7 +39,14 @@ export const isServerPort = (port: Image): boolean =>
 /** Everything Nova must hear of one change, in order. */
 export function novaEvents(row: ChangeRow, ports: Ports, wishes: NovaWishes): OutboxEvent[] {
   if (row.kind === 'floatingip') return wishes.data ? floatingIpEvents(row, ports) : []
+  if (row.kind === 'port_binding') return wishes.status ? preparedEvents(row) : []
   return row.kind === 'port' ? portEvents(row, wishes) : []
+}
+
+/** Before a server moves, Nova waits to hear that its target is ready for it. */
+function preparedEvents({ before, after }: ChangeRow): OutboxEvent[] {
+  if (after?.['proven'] !== true || before?.['proven'] === true || !isServerPort(after)) return []
+  return [event({ ...after, id: after['port_id'] }, 'network-vif-plugged', 'completed')]
 }
 
 function portEvents({ before, after }: ChangeRow, wishes: NovaWishes): OutboxEvent[] {

@@ -39,6 +39,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'pools of segmentation ids': segmentPools,
   'blocks of subnet pools': subnetPools,
   'security groups of ports': portGroups,
+  'bindings of ports': portBindings,
   'lists of projects': sharedLists,
   'lists of subnets': subnetLists,
   'quota counters': counters,
@@ -62,6 +63,7 @@ export async function holdStill(tx: Transaction, { counted, shared }: Kept): Pro
     'ip_allocations',
     'free_ranges',
     'quota_usage',
+    'port_bindings',
     'port_security_groups',
     'network_segments',
     'rbac_policies',
@@ -329,6 +331,20 @@ async function portGroups(tx: Transaction): Promise<Problem[]> {
         [id],
       )
     },
+  }))
+}
+
+/** A port is bound to a host once: where it is, it does not wait as well. And what waits, waits for a port. */
+async function portBindings(tx: Transaction): Promise<Problem[]> {
+  const wrong = await tx.query<{ id: string; port_id: string; host: string; lone: boolean }>(
+    `/* once */ select b.id, b.port_id, b.host, p.id is null as lone from port_bindings b left join ports p on p.id = b.port_id
+      where p.id is null or p.binding_host = b.host order by b.id`,
+  )
+  return wrong.map(({ id, port_id, host, lone }) => ({
+    says: lone
+      ? `a binding to ${host} waits for port ${port_id}, which is not there`
+      : `port ${port_id} is bound to ${host}, and a binding to that host waits as well`,
+    repair: () => tx.query('delete from port_bindings where id = $1', [id]),
   }))
 }
 

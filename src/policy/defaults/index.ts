@@ -16,6 +16,7 @@ import { network } from './network.ts'
 import { networkIpAvailability } from './network-ip-availability.ts'
 import { outbox } from './outbox.ts'
 import { port } from './port.ts'
+import { portBinding } from './port-binding.ts'
 import { qos } from './qos.ts'
 import { quota } from './quota.ts'
 import { rbac } from './rbac.ts'
@@ -34,6 +35,7 @@ export const defaultsByArea = Object.freeze({
   networks: network,
   subnets: subnet,
   ports: port,
+  'bindings of ports': portBinding,
   'subnet pools': subnetPool,
   'address scopes': addressScope,
   'address groups': addressGroup,

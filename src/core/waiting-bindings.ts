@@ -1,0 +1,35 @@
+/** What hosts say of ports that are to come: the flows of a binding that waits are proven there, or are not any more. */
+import type { Resource } from '#model/define.ts'
+import { SYSTEM } from './agents.ts'
+import { type Core, operateInternally } from './operation.ts'
+
+const PENDING = `select t.id, t.port_id from port_bindings t
+  where t.host = $1 and t.port_id = any($2::uuid[]) and t.proven <> $3 and t.vif_type <> 'unbound' order by t.port_id`
+
+/** Answers the ports of bindings for which that is new. */
+export async function recordBindingsProven(
+  core: Core,
+  host: string,
+  ports: readonly string[],
+  proven: boolean,
+): Promise<string[]> {
+  const params = [host, ports, proven]
+  if (ports.length === 0 || (await core.database.query(PENDING, params)).length === 0) return []
+  return operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
+    const [resource, port] = [unit.model.resource('port_binding'), unit.model.resource('port')]
+    const taken: string[] = []
+    for (const { id, port_id } of await unit.tx.query<Pending>(PENDING, params)) {
+      // The port first, as everyone does who writes its bindings: it may be active there by now.
+      await unit.load(port, port_id, 'update')
+      const binding = await unit.load(resource, id, 'update')
+      if (binding?.['host'] !== host || binding['vif_type'] === 'unbound') continue
+      await unit.updateInternal(resource as unknown as Resource, id, { proven })
+      taken.push(port_id)
+    }
+    return taken
+  })
+}
+interface Pending extends Record<string, unknown> {
+  readonly id: string
+  readonly port_id: string
+}
