@@ -77,6 +77,7 @@ export type RefusalReason =
   | 'provider_not_responsible'
   | 'driver_failed'
   | 'driver_timed_out'
+  | 'contention'
   | 'loop'
   | 'too_many_levels'
 
@@ -108,11 +109,17 @@ export interface MechanismDriver {
   check?(write: Write): readonly ApiError[]
   /** In the port's transaction, before its row is written. */
   inTx?(context: Context, write: Write): Promise<void>
+  /**
+   * Pure: is what the port claimed of Placement (`allocation` in its profile) this driver's? A port with a claim is
+   * bound by the one driver that says so. Absent: never.
+   */
+  responsible?(facts: BindingFacts): boolean
   /** Pure and quick. Proposes a binding on this segment, or says why it cannot. */
   bind(facts: BindingFacts, outside: unknown): BindingAnswer
   /**
    * For drivers whose answer depends on another system: asked outside any transaction, at most `ASK_LIMIT_MS`. What it
-   * answers (JSON) is handed to `bind` as `outside`, and counts only for exactly the facts it was asked about.
+   * answers (JSON) is handed to `bind` as `outside`, and counts only for exactly the facts it was asked about, apart
+   * from the times of heartbeats. `bind` is called before, without: what it refuses then needs no asking.
    */
   ask?(facts: BindingFacts): Promise<unknown>
   /** Told of every change of ports and bindings once it is committed: at least once, in order for each object. */

@@ -24,6 +24,7 @@ import {
   refusedBy,
   requireReferences,
 } from './authorize.ts'
+import { askingOutside } from './binding/outside.ts'
 import { type Attempted, conflictOf } from './conflicts.ts'
 import { bodiesOf, decode, decodeAction, type Decoded } from './decode.ts'
 import { present } from './present.ts'
@@ -239,9 +240,11 @@ async function transact<T>(
   const { database, model, policy, settings } = core
   const { caller, requestId } = request
   const author = { actor: caller.userId, actorName: caller.userName, requestId }
-  const once = (tx: Transaction): Promise<Outcome<T>> =>
-    work(new Unit({ tx, model, policy, settings, caller, author }), tx)
-  const value = await inTransaction(database, once, explain)
+  const value = await askingOutside((outside) => {
+    const once = (tx: Transaction): Promise<Outcome<T>> =>
+      work(new Unit({ tx, model, policy, settings, caller, author, outside }), tx)
+    return inTransaction(database, once, explain)
+  })
   if (!request.dryRun) core.notifier.poke()
   return value
 }

@@ -36,6 +36,7 @@ export function createSegments(tx: Transaction, settings: SegmentSettings): Segm
         : reserveProvider(tx, driverOf(spec.network_type), spec, projectId),
     isPartial: ({ network_type, segmentation_id }) =>
       segmentation_id === null && driverOf(network_type ?? '').tenantPools !== null,
+    anyLeft: (spec, projectId) => anyLeft(tx, driverOf(spec.network_type), spec, projectId),
     maxMtu: (segments) => maxMtu(settings, segments),
     release: async (segments) => {
       for (const segment of segments) await giveSegmentBack(tx, segment)
@@ -100,6 +101,35 @@ async function reserveProvider(
       : await draw(tx, type, [{ physical_network }], projectId)
   if (drawn) return drawn
   throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: [type] })
+}
+
+/** Would reserving one, of the network type and perhaps on the physical network, succeed now? */
+async function anyLeft(
+  tx: Transaction,
+  { type, tenantPools, check }: TypeDriver,
+  { physical_network }: Pick<Segment, 'physical_network'>,
+  projectId: string,
+): Promise<boolean> {
+  if (type === 'local') return true
+  const ranged = type === 'vlan' ? await rangedPhysicalNetworks(tx) : []
+  if (check({ network_type: type, physical_network, segmentation_id: null }, ranged).length > 0) return false
+  if (tenantPools === null) {
+    const [other] = await tx.query(
+      'select 1 from network_segments where network_type = $1 and physical_network is not distinct from $2',
+      [type, physical_network],
+    )
+    return other === undefined
+  }
+  const names =
+    physical_network === null && type === 'vlan'
+      ? [...tenantPools.map((one) => one.physical_network), ...ranged]
+      : [physical_network]
+  const pools = names.map((name) => poolOf({ network_type: type, physical_network: name }) as string)
+  const [found] = await tx.query(
+    'select 1 from unnest($1::text[]) p (pool) where exists (select from free_ranges f where f.pool = p.pool) limit 1',
+    [pools.flatMap((pool) => [pool, poolFor(pool, projectId)])],
+  )
+  return found !== undefined
 }
 
 /** On the physical networks of the configuration, then on those that only ranges name. */

@@ -4,7 +4,7 @@
  */
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
-import { newId, newMac } from '#kernel/ids.ts'
+import { newMac } from '#kernel/ids.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
 import type { Context, Lock, Where } from '#model/context.ts'
 import type { Draft, Limits, Op, Resource, Write } from '#model/define.ts'
@@ -13,8 +13,10 @@ import { type Authorship, findObjects, findOwners, type Image, loadObject, write
 import { countStatement } from '#store/quota.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { Policy } from '#policy/policy.ts'
-import { createBinding } from './binding.ts'
+import { createBinding } from './binding/binding.ts'
+import type { Outside } from './binding/outside.ts'
 import type { MechanismDriver } from './contracts.ts'
+import { driverIssues, runDrivers } from './driver-hooks.ts'
 import { createIpam } from './ipam.ts'
 import { createPrefixes } from './prefixes.ts'
 import { present } from './present.ts'
@@ -70,6 +72,7 @@ export class Unit {
   readonly settings: CoreSettings
   readonly caller: Caller
   readonly author: Authorship
+  readonly #newId: () => string
   readonly now = `${new Date().toISOString().slice(0, 19)}Z`
 
   constructor(options: {
@@ -79,8 +82,10 @@ export class Unit {
     settings: CoreSettings
     caller: Caller
     author: Authorship
+    outside: Outside
   }) {
-    const { tx, model, policy, settings, caller, author } = options
+    const { tx, model, policy, settings, caller, author, outside } = options
+    this.#newId = outside.ids()
     this.tx = tx
     this.model = model
     this.policy = policy
@@ -111,7 +116,7 @@ export class Unit {
       ipam: createIpam(tx, (name, where) => this.find(model.resource(name), where)),
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
-      binding: createBinding(tx, settings.mechanismDrivers),
+      binding: createBinding({ tx, drivers: settings.mechanismDrivers, outside, context: () => this.context }),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
     }
   }
@@ -223,7 +228,7 @@ export class Unit {
 
   /** A new object's attributes that nobody chooses. */
   fresh(values: Readonly<Draft>): Draft {
-    const id = newId()
+    const id = this.#newId()
     this.#unwritten.add(id)
     return { ...values, id, revision_number: 1, created_at: this.now, updated_at: this.now }
   }
@@ -234,7 +239,9 @@ export class Unit {
 
   /** Runs a resource's hooks over one write, what was added to it last on delete first; answers the object to store. */
   async decide(resource: ComposedResource, write: Write): Promise<Draft> {
-    const issues = resource.checks.flatMap((check) => check(write as never, this.settings.limits))
+    const { mechanismDrivers: drivers, limits } = this.settings
+    const checked = resource.checks.flatMap((check) => check(write as never, limits))
+    const issues = [...checked, ...driverIssues(drivers, resource.name, write)]
     const [first] = issues
     if (first)
       throw issues.length === 1
@@ -242,8 +249,10 @@ export class Unit {
         : new ApiError(first.type, first.params, { ...first.facts, issues: issues.map((one) => one.message) })
     let after: Draft = { ...write.after }
     if (write.op === 'delete') this.#going.add(`${resource.name} ${String(write.before?.['id'])}`)
+    if (write.op === 'delete') await runDrivers(drivers, resource.name, this.context, write)
     for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs)
       after = { ...after, ...(await inTx(this.context, { ...write, after: write.after && after } as never)) }
+    if (write.op !== 'delete') await runDrivers(drivers, resource.name, this.context, { ...write, after })
     return after
   }
 

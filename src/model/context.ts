@@ -52,16 +52,58 @@ export interface SegmentRange {
   readonly maximum: number
 }
 
+/** A port as it is to be bound. */
 export interface BindingRequest {
   readonly id: string
   readonly network_id: string
   readonly host: string
   readonly vnic_type: string
   readonly device_owner: string
+  readonly profile: Readonly<Record<string, unknown>>
+  readonly fixed_ips: readonly { readonly subnet_id?: string }[]
+}
+export interface BindingLevel {
+  /** 0 is the outermost. */
+  readonly level: number
+  readonly driver: string
+  readonly segment_id: string
+}
+/** A segment in an answer about binding; null id: it would be made. */
+export type BindingSegment = Omit<Segment, 'id'> & { readonly id: string | null }
+
+/** A driver asked about a segment. */
+export interface BindingAttempt {
+  readonly level: number
+  readonly driver: string
+  readonly segment: BindingSegment
+  /** `continued`: it carries the port, another driver is needed below. */
+  readonly result: 'bound' | 'continued' | 'refused'
+  /** Null unless it refused. */
+  readonly reason: string | null
+  readonly facts: Readonly<Record<string, unknown>>
+  /** Of a driver with reasons of its own. */
+  readonly remedy?: string
+}
+export interface BindingFailure {
+  /** Since when it fails like this, RFC 3339. */
+  readonly at: string
+  readonly host: string
+  readonly attempts: readonly BindingAttempt[]
 }
 export interface BindingResult {
   readonly vif_type: string
   readonly vif_details: Readonly<Record<string, unknown>>
+  /** Empty unless it is bound to a host. */
+  readonly levels: readonly BindingLevel[]
+  /** Null unless it is refused. */
+  readonly failure: BindingFailure | null
+}
+/** A binding looked at without being made. */
+export interface BindingLook {
+  readonly host: string
+  readonly vif_type: string
+  readonly levels: readonly { readonly level: number; readonly driver: string; readonly segment: BindingSegment }[]
+  readonly attempts: readonly BindingAttempt[]
 }
 
 export interface Context {
@@ -125,6 +167,8 @@ export interface Context {
     reserve(spec: SegmentSpec, projectId: string): Promise<Omit<Segment, 'id'>>
     /** An id is still to be drawn for it. */
     isPartial(spec: SegmentSpec): boolean
+    /** Would a segment of this kind be reserved now, with any id? */
+    anyLeft(spec: Pick<Segment, 'network_type' | 'physical_network'>, projectId: string): Promise<boolean>
     /** The largest MTU a network on these segments may have, tunnel overhead taken off. */
     maxMtu(segments: readonly Omit<Segment, 'id' | 'segmentation_id'>[]): number
     /** Gives the ids back. */
@@ -140,8 +184,20 @@ export interface Context {
     ): Promise<readonly number[]>
   }
   readonly binding: {
-    /** Asks the mechanism drivers; never throws for a refused binding: vif_type says binding_failed. */
+    /**
+     * Asks the mechanism drivers; never throws for a refused binding: vif_type says binding_failed. Makes the segments
+     * the binding needs; whoever does not store its levels gives them to `release`.
+     */
     bind(request: BindingRequest): Promise<BindingResult>
+    /** These levels are given up with the object being written: what was made for bindings and has no user left goes. */
+    release(levels: readonly BindingLevel[]): void
+    /**
+     * Looks again at a port that is bound to a host, or fails to be: a failure is tried anew, a binding that does not
+     * hold any more moves to where it would be made now, and stays when that is nowhere. Answers whether it changed.
+     */
+    rebind(portId: string): Promise<boolean>
+    /** What `bind` would answer for each of these hosts, all hosts with agents by default. Writes nothing. */
+    look(request: Omit<BindingRequest, 'host'>, hosts: readonly string[] | null): Promise<readonly BindingLook[]>
   }
   /** The project's default security group, made when it is missing. Answers its id. */
   defaultSecurityGroup(projectId: string): Promise<string>

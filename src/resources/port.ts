@@ -1,5 +1,7 @@
 /** An attachment to a network: addresses, security, and where it is bound. */
+import { isDeepStrictEqual } from 'node:util'
 import { ApiError } from '#kernel/errors.ts'
+import type { BindingFailure, BindingLevel, BindingRequest, BindingResult } from '#model/context.ts'
 import { parsePrefix } from '#kernel/ip.ts'
 import {
   audienceList,
@@ -11,6 +13,7 @@ import {
   list,
   mac,
   oneOf,
+  optional,
   orNull,
   parseAddress,
   parseMac,
@@ -25,7 +28,7 @@ import {
 } from '#model/define.ts'
 import { checkPort } from './port-checks.ts'
 import { settleOnHost } from './port-host.ts'
-import { identity, isServiceOwner, standard } from './standard.ts'
+import { identity, isDistributedOwner, isServiceOwner, standard } from './standard.ts'
 
 export const VNIC_TYPES = [
   'normal',
@@ -58,6 +61,9 @@ const addressPair = structure<{ ip_address?: string; mac_address?: string }>({
   ip_address: { schema: { type: 'string' }, parse: parsePairAddress },
   mac_address: { schema: { type: 'string' }, parse: parseMac },
 })
+
+/** Never given by clients. */
+const bindingLevel = { schema: { type: 'object' }, parse: (value: unknown) => value as BindingLevel }
 
 /** No text until one is drawn; every stored port has a MAC. */
 const parseMacOrNone = (value: unknown): string => (value === null ? '' : parseMac(value))
@@ -95,6 +101,10 @@ const attributes = {
   'binding:profile': dictionary({ set: 'always', default: {}, max: 4095, policy: true }),
   'binding:vif_type': text({ policy: true }),
   'binding:vif_details': dictionary({ policy: true }),
+  /** What carries it, the outermost first; empty unless it is bound to a host. */
+  'binding:levels': list(bindingLevel, { visible: false, default: [] }),
+  /** Who refused it and why, since when; null unless its binding failed. */
+  'binding:failure': optional(dictionary({ visible: false })),
   'network:shared': flag({
     visible: false,
     audience: {
@@ -130,7 +140,8 @@ export const port = defineResource({
   inTx: async (context, write) => {
     if (write.op === 'create') return createPort(context, write)
     if (write.op === 'update') return updatePort(context, write)
-    const { id, fixed_ips } = write.before as Port
+    const { id, fixed_ips, 'binding:levels': levels } = write.before as Port
+    context.binding.release(levels)
     await context.ipam.release(id, fixed_ips as readonly Required<FixedIp>[])
     return undefined
   },
@@ -160,11 +171,12 @@ async function createPort(context: Context, { after }: Write<Port>): Promise<Par
     fixed_ips,
     security_groups: await chooseGroups(context, decided),
     allowed_address_pairs: withMacs(decided),
-    ...(await bound(context, decided)),
+    ...(await bound(context, decided, null)),
   }
 }
 
-async function updatePort(context: Context, { before, after, given }: Write<Port>): Promise<Partial<Draft>> {
+async function updatePort(context: Context, write: Write<Port>): Promise<Partial<Draft>> {
+  const { before, after, given } = write
   const old = before as Port
   const wanted = { ...(after as Port), mac_address: after?.mac_address || context.newMac() }
   const patch: Partial<Draft> = { mac_address: wanted.mac_address }
@@ -192,18 +204,34 @@ async function updatePort(context: Context, { before, after, given }: Write<Port
   Object.assign(patch, await settleOnHost(context, old, wanted, held, given.has('fixed_ips')))
   if (given.has('security_groups')) await requireGroups(context, wanted.security_groups)
   if (given.has('allowed_address_pairs') || given.has('mac_address')) patch['allowed_address_pairs'] = withMacs(wanted)
-  // The activation of a binding brings along what was bound.
-  const rebind =
-    !given.has('binding:vif_type') &&
-    ['binding:host_id', 'binding:vnic_type', 'binding:profile'].some(
-      (name) => JSON.stringify(wanted[name as keyof Port]) !== JSON.stringify(old[name as keyof Port]),
-    )
-  if (rebind) {
-    Object.assign(patch, await bound(context, { ...wanted, ...patch }))
-    if (old['binding:host_id'] !== wanted['binding:host_id']) patch['status'] = 'DOWN'
-  }
-  return patch
+  return { ...patch, ...(await rebound(context, old, { ...wanted, ...patch }, write)) }
 }
+
+/**
+ * The binding anew, where something it follows from changed, or where it failed so far: whoever writes such a port has
+ * it tried again, as in Neutron.
+ */
+async function rebound(
+  context: Context,
+  old: Port,
+  wanted: Port,
+  { given, internal }: Pick<Write, 'given' | 'internal'>,
+): Promise<Partial<Draft>> {
+  const changed = !isDeepStrictEqual(inputsOf(wanted), inputsOf(old))
+  const brought = given.has('binding:vif_type')
+  if (brought || changed) context.binding.release(old['binding:levels'])
+  // The activation of a binding brings along what was bound.
+  if (brought || (!changed && (internal || old['binding:vif_type'] !== 'binding_failed'))) return {}
+  return { ...(await bound(context, wanted, old)), ...(changed && { status: 'DOWN' }) }
+}
+
+/** What a binding follows from, apart from the world. */
+const inputsOf = (one: Port): readonly unknown[] => [
+  one['binding:host_id'],
+  one['binding:vnic_type'],
+  one['binding:profile'],
+  isDistributedOwner(one.device_owner, one['binding:host_id']),
+]
 
 /** Pairs without a MAC take the port's. */
 const withMacs = (wanted: Port) =>
@@ -229,13 +257,28 @@ async function requireGroups(context: Context, ids: readonly string[]): Promise<
   if (missing !== undefined) throw new ApiError('SecurityGroupNotFound', { id: missing })
 }
 
-async function bound(context: Context, wanted: Port): Promise<Partial<Draft>> {
-  const { vif_type, vif_details } = await context.binding.bind({
-    id: wanted.id,
-    network_id: wanted.network_id,
-    host: wanted['binding:host_id'],
-    vnic_type: wanted['binding:vnic_type'],
-    device_owner: wanted.device_owner,
-  })
-  return { 'binding:vif_type': vif_type, 'binding:vif_details': vif_details }
+const bound = async (context: Context, wanted: Port, old: Port | null): Promise<Partial<Draft>> =>
+  bindingOf(await context.binding.bind(requestOf(wanted)), old)
+
+/** What is asked when this port is bound. */
+export const requestOf = (wanted: Port): BindingRequest => ({
+  id: wanted.id,
+  network_id: wanted.network_id,
+  host: wanted['binding:host_id'],
+  vnic_type: wanted['binding:vnic_type'],
+  device_owner: wanted.device_owner,
+  profile: wanted['binding:profile'],
+  fixed_ips: wanted.fixed_ips ?? [],
+})
+
+/** The answer as the port keeps it. A failure for the same reasons as before is the same failure, and as old. */
+export function bindingOf({ vif_type, vif_details, levels, failure }: BindingResult, old: Port | null) {
+  const before = (old?.['binding:failure'] ?? null) as BindingFailure | null
+  const same = isDeepStrictEqual({ ...failure, at: before?.at }, before)
+  return {
+    'binding:vif_type': vif_type,
+    'binding:vif_details': vif_details,
+    'binding:levels': levels,
+    'binding:failure': (same ? before : failure) as Port['binding:failure'],
+  }
 }

@@ -22,3 +22,9 @@ export const IPV6_MTU = 1280
 
 /** Ports of the service itself carry no security groups and are not guarded against spoofing. */
 export const isServiceOwner = (deviceOwner: string): boolean => deviceOwner.startsWith('network:')
+
+/** Such ports stand on many hosts at once, or, replicated ones, on the hosts of their router while they name none. */
+export const isDistributedOwner = (deviceOwner: string, host: string): boolean =>
+  deviceOwner === 'network:dhcp' ||
+  deviceOwner === 'network:router_interface_distributed' ||
+  (deviceOwner === 'network:ha_router_replicated_interface' && host === '')

@@ -1,0 +1,224 @@
+/**
+ * Binding inside the port's transaction: reads the facts, has them planned, makes what the plan needs, and gives back
+ * what nobody uses any more. Nothing has to be undone: a plan is carried out only as a whole, or with the transaction.
+ */
+import { ApiError } from '#kernel/errors.ts'
+import type { BindingLevel, BindingLook, BindingRequest, BindingResult, Context } from '#model/context.ts'
+import type { Resource } from '#model/define.ts'
+import { segment as segmentResource } from '#resources/segment.ts'
+import { isDistributedOwner } from '#resources/standard.ts'
+import type { Transaction } from '#store/transaction.ts'
+import { RunAgain } from '../conflicts.ts'
+import type { BindableSegment, MechanismDriver } from '../contracts.ts'
+import { readFacts } from './facts.ts'
+import { AskFirst, type Outside } from './outside.ts'
+import {
+  type Plan,
+  planBinding,
+  type PlanFacts,
+  type PlannedLevel,
+  shownSegment,
+  storedLevels,
+  type Wish,
+} from './plan.ts'
+import { rebindPort } from './rebind.ts'
+
+export interface BindingParts {
+  readonly tx: Transaction
+  readonly drivers: readonly MechanismDriver[]
+  readonly outside: Outside
+  /** The operation's context, of which binding is a part. */
+  readonly context: () => Context
+}
+
+/** How often a plan is made anew within one transaction before the transaction begins again. */
+const MAX_PLANS = 10
+
+export function createBinding(parts: BindingParts): Context['binding'] {
+  return {
+    bind: (request) => bind(parts, request),
+    release: (levels) => {
+      if (levels.length > 1) parts.context().afterWrite(() => releaseUnused(parts, levels))
+    },
+    rebind: (portId) =>
+      rebindPort(parts.context(), portId, {
+        holds: (request, levels) => holds(parts, request, levels),
+        release: (levels) => releaseUnused(parts, levels),
+      }),
+    look: (request, hosts) => look(parts, request, hosts),
+  }
+}
+
+async function bind(parts: BindingParts, request: BindingRequest): Promise<BindingResult> {
+  const { host, device_owner } = request
+  if (isDistributedOwner(device_owner, host)) return { ...NOWHERE, vif_type: 'distributed' }
+  if (host === '') return { ...NOWHERE, vif_type: 'unbound' }
+  const { tx, drivers, outside } = parts
+  for (let round = 1; round <= MAX_PLANS; round++) {
+    const { project_id, byHost } = await readFacts(tx, request, [host], outside.answers)
+    const plan = await carryOut(parts, request, project_id, byHost.get(host) as PlanFacts)
+    if (plan?.result === 'failed') return failed(parts, host, plan)
+    if (plan?.result === 'bound') return bound(plan)
+  }
+  throw new RunAgain(`the segments under ${drivers.length} drivers keep changing`)
+}
+
+const NOWHERE = { vif_details: {}, levels: [], failure: null } as const
+
+const failed = ({ context }: BindingParts, host: string, { attempts }: Plan): BindingResult => ({
+  ...NOWHERE,
+  vif_type: 'binding_failed',
+  failure: { at: context().now, host, attempts },
+})
+
+type Bound = Extract<Plan, { result: 'bound' }>
+
+const bound = ({ vif_type, vif_details, levels }: Bound): BindingResult => ({
+  vif_type,
+  vif_details: { ...vif_details, bound_drivers: driversOf(levels) },
+  levels: storedLevels(levels),
+  failure: null,
+})
+
+/** As Neutron shows them: driver by level. */
+const driversOf = (levels: readonly PlannedLevel[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(levels.map(({ driver }, level) => [String(level), driver]))
+
+/** The plan once all its segments are there and held; undefined: what it stood on is gone, look again. */
+async function carryOut(
+  parts: BindingParts,
+  { network_id }: BindingRequest,
+  projectId: string,
+  first: PlanFacts,
+): Promise<Plan | undefined> {
+  let facts = first
+  for (;;) {
+    const plan = planBinding(parts.drivers, facts)
+    if (plan.result === 'ask') throw new AskFirst([plan.asked])
+    if (plan.result === 'failed') return plan
+    const missing = plan.levels.find(({ segment }) => segment.id === null)?.segment
+    if (!missing) return (await hold(parts.tx, facts, plan.levels)) ? plan : undefined
+    const made = await make(parts, network_id, projectId, missing)
+    facts = made
+      ? { ...facts, dynamic: [...facts.dynamic, made] }
+      : { ...facts, exhausted: [...facts.exhausted, missing] }
+  }
+}
+
+/** Keeps the dynamic segments it stands on from going before this transaction ends. False: one is gone. */
+async function hold(tx: Transaction, { dynamic }: PlanFacts, levels: readonly PlannedLevel[]): Promise<boolean> {
+  const ids = levels.flatMap(({ segment }) =>
+    dynamic.some((one) => one.id === segment.id) ? (segment.id as string) : [],
+  )
+  if (ids.length === 0) return true
+  const held = await tx.query('select id from network_segments where id = any($1::uuid[]) for key share', [ids])
+  return held.length === new Set(ids).size
+}
+
+const DYNAMIC = `select id, network_type, physical_network, segmentation_id from network_segments
+  where network_id = $1 and is_dynamic and network_type = $2 and physical_network is not distinct from $3`
+
+/** A dynamic segment of the network: the one that somebody else made meanwhile, or a new one. Null: no id is left. */
+async function make(
+  { tx, context }: BindingParts,
+  network_id: string,
+  projectId: string,
+  { network_type, physical_network }: Wish,
+): Promise<BindableSegment | null> {
+  const { load, create, segments } = context()
+  // Whoever makes one and whoever takes one away come one after another.
+  await load('network', network_id, 'update')
+  const [there] = await tx.query<BindableSegment & Record<string, unknown>>(DYNAMIC, [
+    network_id,
+    network_type,
+    physical_network,
+  ])
+  if (there) return there
+  const reserved = await segments
+    .reserve({ network_type, physical_network, segmentation_id: null }, projectId)
+    .catch((error: unknown) => {
+      if (error instanceof ApiError) return null
+      throw error
+    })
+  if (!reserved) return null
+  const [last] = await tx.query<{ index: number }>(
+    'select coalesce(max(segment_index), -1) + 1 as index from network_segments where network_id = $1',
+    [network_id],
+  )
+  const values = { network_id, segment_index: last?.index ?? 0, is_dynamic: true, ...reserved }
+  const { id } = await create(segmentResource as Resource, values)
+  return { ...reserved, id: String(id) }
+}
+
+/** Dynamic segments go with the last binding that stands on them. The written rows say who still does. */
+async function releaseUnused({ tx, context }: BindingParts, levels: readonly BindingLevel[]): Promise<void> {
+  const ids = levels.map((one) => one.segment_id)
+  const candidates = await tx.query<{ id: string; network_id: string }>(
+    'select id, network_id from network_segments where id = any($1::uuid[]) and is_dynamic',
+    [ids],
+  )
+  const { load, remove } = context()
+  for (const network of new Set(candidates.map((one) => one.network_id))) await load('network', network, 'update')
+  for (const { id } of candidates) {
+    // Whoever is about to stand on it has it shared: wait, and look in a statement of its own.
+    await tx.query('select id from network_segments where id = $1 for update', [id])
+    const [unused] = await tx.query('select 1 where not segment_is_bound($1::uuid)', [id])
+    if (unused) await remove(segmentResource as Resource, id)
+  }
+}
+
+/** Would these very drivers bind the port on these very segments again? */
+async function holds(
+  { tx, drivers, outside }: BindingParts,
+  request: BindingRequest,
+  levels: readonly BindingLevel[],
+): Promise<boolean> {
+  const { byHost } = await readFacts(tx, request, [request.host], outside.answers)
+  const facts = byHost.get(request.host) as PlanFacts
+  const used = ({ id }: BindableSegment): boolean => levels.some((one) => one.segment_id === id)
+  const plan = planBinding(
+    drivers.filter(({ name }) => levels.some((one) => one.driver === name)),
+    { ...facts, segments: facts.segments.filter(used), dynamic: facts.dynamic.filter(used) },
+  )
+  if (plan.result === 'ask') throw new AskFirst([plan.asked])
+  const same = ({ driver, segment }: PlannedLevel, level: number): boolean =>
+    driver === levels[level]?.driver && segment.id === levels[level].segment_id
+  return plan.result === 'bound' && plan.levels.length === levels.length && plan.levels.every(same)
+}
+
+/** Plans without a write: what would have to be made is looked up among what is left. */
+async function look(
+  { tx, drivers, outside, context }: BindingParts,
+  request: Omit<BindingRequest, 'host'>,
+  hosts: readonly string[] | null,
+): Promise<readonly BindingLook[]> {
+  const { project_id, byHost } = await readFacts(tx, request, hosts, outside.answers)
+  const left = new Map<string, boolean>()
+  for (;;) {
+    const exhausted = [...left].filter(([, any]) => !any).map(([wish]) => JSON.parse(wish) as Wish)
+    const plans = [...byHost].map(([host, facts]) => ({ host, plan: planBinding(drivers, { ...facts, exhausted }) }))
+    const asked = plans.flatMap(({ plan }) => (plan.result === 'ask' ? [plan.asked] : []))
+    if (asked.length > 0) throw new AskFirst(asked)
+    const unknown = new Set(plans.flatMap(({ plan }) => missingIn(plan)).filter((wish) => !left.has(wish)))
+    if (unknown.size === 0) return plans.map(({ host, plan }) => lookOf(host, plan))
+    for (const wish of unknown) left.set(wish, await context().segments.anyLeft(JSON.parse(wish) as Wish, project_id))
+  }
+}
+
+/** The segments that a plan would have made. */
+const missingIn = (plan: Plan): string[] =>
+  plan.result === 'bound'
+    ? plan.levels.flatMap(({ segment: { id, network_type, physical_network } }) =>
+        id === null ? [JSON.stringify({ network_type, physical_network })] : [],
+      )
+    : []
+
+const lookOf = (host: string, plan: Plan): BindingLook =>
+  plan.result === 'bound'
+    ? {
+        host,
+        vif_type: plan.vif_type,
+        levels: plan.levels.map(({ driver, segment }, level) => ({ level, driver, segment: shownSegment(segment) })),
+        attempts: plan.attempts,
+      }
+    : { host, vif_type: 'binding_failed', levels: [], attempts: plan.attempts }
