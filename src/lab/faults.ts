@@ -97,7 +97,7 @@ export const strike = async (lab: Lab, action: Action, tools: StrikeTools): Prom
     }
     case 'server':
       if (action.what !== 'start') await stopServer(lab.paths, action.what === 'KILL' ? 'SIGKILL' : 'SIGTERM')
-      if (action.what !== 'stop') await startServer(lab.paths)
+      if (action.what !== 'stop') await startServer(lab)
       return
     case 'ovs':
       await terminate(ovsProcesses(lab.paths.host(action.host)).vswitchd)

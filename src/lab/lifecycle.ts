@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { waitFor } from './exec.ts'
 import { startAgent, waitForAgent } from './agents.ts'
 import { type Api, apiFromOpenrc } from './api.ts'
 import { enrol, heardFrom } from './enrol.ts'
@@ -11,7 +12,7 @@ import { labPaths } from './names.ts'
 import { datapathIssue, ovsProcesses, vsctl } from './ovs.ts'
 import { isAlive } from './processes.ts'
 import { INTEGRATION_BRIDGE, unpluggedVms } from './vm.ts'
-import { removeServer, serverProcess, startServer } from './server.ts'
+import { removeServer, serverLog, serverProcess, startServer } from './server.ts'
 import {
   type Lab,
   type LabSpec,
@@ -76,7 +77,7 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   const hosts = bringUpHosts({ spec: bare, paths }).then(() =>
     say(`${wish.hosts} hosts with Open vSwitch stand (${since()})`),
   )
-  const [server] = await Promise.all([serverFor(wish, had?.spec.server ?? null, paths), hosts])
+  const [server] = await Promise.all([serverFor(wish, had?.spec.server ?? null, { spec: bare, paths }), hosts])
   const lab: Lab = { spec: { ...bare, server }, paths }
   for (const name of await unpluggedVms(lab))
     say(`VM ${name} lost its link; remove it with: deuteron lab vm del ${name}`)
@@ -85,18 +86,15 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   say(`the server serves ${server.url} (${since()})`)
   await bringUpAgents(lab)
   say(`${wish.hosts} agents have reported (${since()})`)
+  await waitForTors(lab)
   return lab
 }
 
 /** The server of the wish; a lab that was made with somebody else's server keeps it. */
-const serverFor = async (
-  { server }: UpOptions,
-  had: ServerSpec | null,
-  paths: Lab['paths'],
-): Promise<ServerSpec | null> => {
+const serverFor = async ({ server }: UpOptions, had: ServerSpec | null, lab: Lab): Promise<ServerSpec | null> => {
   if (server === 'none') return null
   if (server !== 'own') return { own: false, ...server }
-  return had?.own === false ? had : startServer(paths)
+  return had?.own === false ? had : startServer(lab)
 }
 
 const bringUpAgents = async (lab: Lab): Promise<void> => {
@@ -112,6 +110,16 @@ const bringUpAgents = async (lab: Lab): Promise<void> => {
       await vsctl(lab, host, ['--no-wait', 'wait-until', 'Bridge', INTEGRATION_BRIDGE, 'datapath_id!=[]'])
     }),
   )
+}
+
+/** Until then no port can be bound on a host below a ToR. Somebody else's server may know nothing of ours. */
+const waitForTors = async (lab: Lab): Promise<void> => {
+  if (!lab.spec.server?.own) return
+  const api = await labApi(lab)
+  for (const { name } of torsOf(lab.spec)) {
+    const known = await waitFor(() => heardFrom(api, name, Date.now() - 20_000), { timeout: 40_000, every: 200 })
+    if (!known) throw new Error(`the server does not reach the database of ${name}; see ${serverLog(lab.paths)}`)
+  }
 }
 
 export const labApi = async (lab: Lab): Promise<Api> => {

@@ -9,7 +9,8 @@ import { waitFor } from './exec.ts'
 import type { LabPaths } from './names.ts'
 import { isAlive, type ProcessRef, refOf, signal, startDetached, terminate, waitGone } from './processes.ts'
 import { REPOSITORY } from './repository.ts'
-import { readJson, type ServerSpec, writeJson } from './state.ts'
+import { type Lab, readJson, type ServerSpec, writeJson } from './state.ts'
+import { torArguments } from './tor.ts'
 
 interface OwnServer {
   readonly process: ProcessRef
@@ -38,7 +39,7 @@ const freePorts = async (): Promise<[number, number]> => {
 }
 
 /** Pure: the command line of the lab's server. */
-export const serverArguments = (paths: LabPaths, apiPort: number, feedPort: number): string[] => [
+export const serverArguments = ({ spec, paths }: Lab, apiPort: number, feedPort: number): string[] => [
   LAUNCHER,
   'up',
   `--data=${paths.server}`,
@@ -47,6 +48,7 @@ export const serverArguments = (paths: LabPaths, apiPort: number, feedPort: numb
   `--feed-socket=${paths.feedSocket}`,
   '--agent-down-time=15',
   '--heartbeat-interval=5',
+  ...torArguments({ spec, paths }),
 ]
 
 const specOf = (paths: LabPaths, { apiPort }: OwnServer): ServerSpec => ({
@@ -57,7 +59,8 @@ const specOf = (paths: LabPaths, { apiPort }: OwnServer): ServerSpec => ({
 })
 
 /** Starts the lab's server unless it runs, on the ports it had before, and waits until it serves (at most 60 s). */
-export const startServer = async (paths: LabPaths): Promise<ServerSpec> => {
+export const startServer = async (lab: Lab): Promise<ServerSpec> => {
+  const { paths } = lab
   const had = await readJson<OwnServer>(recordOf(paths))
   if (had && isAlive(had.process)) return specOf(paths, had)
   if (!existsSync(LAUNCHER)) throw new Error(`${LAUNCHER} is missing: the lab starts its server with it`)
@@ -69,7 +72,7 @@ export const startServer = async (paths: LabPaths): Promise<ServerSpec> => {
     ({ size }) => size,
     () => 0,
   )
-  const process_ = await startDetached(serverArguments(paths, apiPort, feedPort), { log, cwd: REPOSITORY })
+  const process_ = await startDetached(serverArguments(lab, apiPort, feedPort), { log, cwd: REPOSITORY })
   const server = { process: process_, apiPort, feedPort }
   await writeJson(recordOf(paths), server)
   const ready = async (): Promise<'ready' | 'dead' | null> => {

@@ -4,6 +4,7 @@
  *
  * Every function may be called again and brings back what is missing.
  */
+import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inNamespace, run } from './exec.ts'
 import { hostNamespace, torName, tunnelIp, UNDERLAY_MTU, underlayIndex } from './names.ts'
@@ -39,6 +40,18 @@ export const trunkPort = (host: string): string => `to-${host}`
 
 export const torProcess = (lab: Lab, tor: string): ProcessRef | null =>
   refFromPidFile(join(lab.paths.host(tor), 'vtep.pid'))
+
+/** Pure. What the lab's server is told: the ToRs, and VLANs for each that no other has. */
+export const torArguments = ({ spec, paths }: Lab): string[] => {
+  const tors = torsOf(spec)
+  if (tors.length === 0) return []
+  const words = tors.map(({ name, hosts }) => {
+    const ports = hosts.map((host) => `${host}:${trunkPort(host)}`).join(';')
+    return `name=${name},target=unix:${paths.ovsdb(name)},physical-network=${physicalNetwork(name)},ports=${ports}`
+  })
+  const vlans = tors.map(({ name }, i) => `${physicalNetwork(name)}:${(i + 1) * 100 + 1}:${(i + 1) * 100 + 99}`)
+  return [`--tor=${words.join(' ')}`, `--network-vlan-ranges=${vlans.join(',')}`]
+}
 
 /** Pure. Lines of `ip` for a trunk whose two ends should be there, and are or are not. */
 export const planTrunk = (
@@ -81,6 +94,8 @@ export const bringUpTor = async (lab: Lab, { name, hosts }: LabTor): Promise<voi
   const dir = lab.paths.host(name)
   const before = ovsProcesses(dir)
   await startOvs(lab, name, [VTEP_DATABASE])
+  // The server that configures it is not root; a real ToR listens on the network.
+  await chmod(lab.paths.ovsdb(name), 0o666)
   await joinUnderlay(lab, name)
   for (const host of hosts) await bringUpTrunk(lab, name, host)
   await describeSwitch(lab, name, hosts)
