@@ -19,32 +19,33 @@ export const SYSTEM: Caller = {
   expiresAt: new Date(8.64e15),
 }
 
-/** What others depend on: a change of it is a change of the agent, everything else is a heartbeat. */
-const RELEVANT = ['tunneling_ip', 'tunnel_types', 'bridge_mappings', 'datapath_type', 'agent_mode']
-
-/** One statement for all agents of a host: what was reported is stored only where nothing relevant changed. */
+/**
+ * One statement for all agents of a host. It leaves out those that were not heard of for too long, and those that say
+ * something of themselves that others may depend on: these are changes, not heartbeats.
+ */
 const HEARTBEAT = `
-  update agents a set heartbeat_timestamp = now(), started_at = $2, refused = null,
-      configurations = case when ${RELEVANT.map((name) => `a.configurations->'${name}' is not distinct from r.configurations->'${name}'`).join(' and ')}
-        then r.configurations else a.configurations end
-    from jsonb_to_recordset($3) as r (agent_type text, availability_zone text, configurations jsonb)
+  update agents a set heartbeat_timestamp = now(), started_at = $2, configurations = r.configurations
+    from jsonb_to_recordset($3) as r (agent_type text, availability_zone text, configurations jsonb, news text[])
     where a.host = $1 and a.agent_type = r.agent_type
-    returning a.agent_type, a.configurations = r.configurations
-      and a.availability_zone is not distinct from r.availability_zone as same`
+      and a.refused is null and a.heartbeat_timestamp > now() - current_setting('deuteron.agent_down_time')::interval
+      and a.availability_zone is not distinct from r.availability_zone
+      and a.configurations - r.news = r.configurations - r.news
+    returning a.agent_type`
 
 /** Takes a heartbeat. Answers true when it changed what other hosts, binding or schedulers depend on. */
 export async function recordAgent(core: Core, report: AgentReport): Promise<boolean> {
   const { host, started_at } = report
   const roles = rolesOf(report)
-  const known = await core.database.query<{ agent_type: string; same: boolean }>(HEARTBEAT, [
+  const beating = await core.database.query<{ agent_type: string }>(HEARTBEAT, [
     host,
     started_at,
     JSON.stringify(roles),
   ])
-  const same = new Set(known.flatMap((one) => (one.same ? [one.agent_type] : [])))
+  const same = new Set(beating.map((one) => one.agent_type))
   const changed = roles.filter(({ agent_type }) => !same.has(agent_type))
   if (changed.length === 0) return false
   await operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
+    await unit.tx.query('update agents set refused = null where host = $1 and refused is not null', [host])
     for (const role of changed) await storeAgent(unit, report, role)
   })
   return true

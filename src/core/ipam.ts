@@ -17,8 +17,6 @@ type Find = (resource: 'subnet' | 'segment_host', where: Where) => Promise<reado
 const poolOf = (subnetId: string): string => `subnet:${subnetId}`
 
 export function createIpam(tx: Transaction, find: Find): Ipam {
-  const groundOf = (owner: AddressOwner): Promise<Ground> => readGround(find, owner)
-
   const record = async (portId: string, taken: readonly Taken[]): Promise<void> => {
     if (taken.length === 0) return
     await tx.query(
@@ -40,12 +38,9 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
   }
 
   const allocate: Ipam['allocate'] = async (owner, requests) => {
-    const ground = await groundOf(owner)
+    const ground = await readGround(find, owner)
     const grounds = requests ? [ground] : choices(owner, ground)
-    return firstOf(
-      tx,
-      grounds.map((one) => () => take(owner, wishesOf(owner, one, requests))),
-    )
+    return firstOf(tx, grounds, (one) => take(owner, wishesOf(owner, one, requests)))
   }
 
   const release: Ipam['release'] = async (portId, held) => {
@@ -68,7 +63,7 @@ export function createIpam(tx: Transaction, find: Find): Ipam {
   }
 
   const change: Ipam['change'] = async (owner, held, requests) => {
-    const ground = await groundOf(owner)
+    const ground = await readGround(find, owner)
     const { subnets } = ground
     const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
     const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
@@ -97,18 +92,22 @@ async function readGround(find: Find, { network_id, host }: AddressOwner): Promi
   return { subnets, reach: ordered.map((one) => String(one['segment_id'])) }
 }
 
-/** The first that finds addresses; what one took that then ran out of them is given back. */
-async function firstOf<T>(tx: Transaction, attempts: readonly (() => Promise<T>)[]): Promise<T> {
-  for (const attempt of attempts.slice(0, -1)) {
+/** What is taken on the first ground that has enough; what was taken of one that ran out is given back. */
+async function firstOf<T>(
+  tx: Transaction,
+  grounds: readonly Ground[],
+  takeOn: (one: Ground) => Promise<T>,
+): Promise<T> {
+  for (const ground of grounds.slice(0, -1)) {
     await tx.query('savepoint choice')
     try {
-      return await attempt()
+      return await takeOn(ground)
     } catch (error) {
       if (!(error instanceof ApiError && error.type === 'IpAddressGenerationFailure')) throw error
       await tx.query('rollback to savepoint choice')
     }
   }
-  return (attempts.at(-1) as () => Promise<T>)()
+  return takeOn(grounds.at(-1) as Ground)
 }
 
 function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {

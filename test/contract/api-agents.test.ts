@@ -40,11 +40,25 @@ test('a heartbeat that says the same is one statement and no change; a new zone 
   const known = await changes()
   assert.equal(await hostReports(server, 'steady'), false)
   assert.equal(
-    await hostReports(server, 'steady', { services: { dhcp: { networks: 7 }, l3: { agent_mode: 'dvr_snat' } } }),
+    await hostReports(server, 'steady', {
+      devices: 3,
+      services: { dhcp: { dhcp_driver: 'sim', networks: 7 }, l3: { agent_mode: 'dvr_snat', routers: 1 } },
+    }),
     false,
   )
   assert.equal(await changes(), known)
   assert.equal((await agentsOf(server, 'steady'))['DHCP agent']?.['configurations'].networks, 7)
+  // Whatever a driver may ask of an agent is a change, also what only others' drivers know.
+  for (const more of [{ device_mappings: { physnet: ['eth0'] } }, { interface_mappings: {} }, { whatever: 1 }, {}])
+    assert.equal(await hostReports(server, 'steady', more), true)
+  assert.equal(await hostReports(server, 'steady'), false)
+  await silence(server, 'steady')
+  assert.equal(await hostReports(server, 'steady'), true, 'it is back')
+  const [, after] = await server.database.query<{ before: boolean; after: boolean }>(
+    `select c.before -> 'alive' as before, c.after -> 'alive' as after from change c join agents a on a.id = c.id
+      where a.host = 'steady' order by c.seq desc limit 2`,
+  )
+  assert.deepEqual(after, { before: false, after: true })
   assert.equal(await hostReports(server, 'steady', { availability_zone: 'z9' }), true)
   assert.equal((await agentsOf(server, 'steady'))['L3 agent']?.['availability_zone'], 'z9')
 })
