@@ -67,6 +67,20 @@ async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Datap
   })
 }
 
+/** The agents for this host's network cards, where it has any. */
+function cardsOf({ physicalDeviceMappings, pciDevices, physicalInterfaceMappings }: AgentSettings) {
+  const devices = Map.groupBy(physicalDeviceMappings, (one) => one.physical_network)
+  const device_mappings = Object.fromEntries([...devices].map(([name, all]) => [name, all.map(({ device }) => device)]))
+  return {
+    ...(devices.size > 0 && {
+      nic_switch: { device_mappings, ...(pciDevices.length > 0 && { pci_devices: pciDevices }) },
+    }),
+    ...(Object.keys(physicalInterfaceMappings).length > 0 && {
+      macvtap: { interface_mappings: physicalInterfaceMappings },
+    }),
+  }
+}
+
 /** A tunnel address of its own for each simulated host. */
 const simTunnelIp = (index: number): string => `198.18.${index >> 8}.${index & 255}`
 
@@ -95,6 +109,7 @@ async function start(argv: readonly string[]): Promise<{ agents: Agent[]; log: L
       createAgent({
         host,
         dataplane,
+        services: cardsOf(settings),
         agentVersion: version,
         availabilityZone: settings.availabilityZone,
         stateDir: count === 1 ? settings.stateDir : null,

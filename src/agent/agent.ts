@@ -20,6 +20,8 @@ export interface AgentOptions {
   /** Default: nova. */
   readonly availabilityZone?: string
   readonly dataplane: Dataplane
+  /** Jobs of this host that are not the data plane's, with what clients read of each. */
+  readonly services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Where the last world is kept; null keeps none (simulated hosts). */
   readonly stateDir: string | null
   readonly servers: readonly string[]
@@ -162,6 +164,7 @@ class HostAgent implements Agent {
   #beat(): void {
     const configurations = configurationsOf({
       capabilities: this.#options.dataplane.capabilities,
+      services: this.#options.services ?? {},
       host: this.#options.host,
       agentVersion: this.#options.agentVersion,
       availabilityZone: this.#options.availabilityZone ?? 'nova',

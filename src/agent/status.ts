@@ -88,6 +88,7 @@ export const goneFrom = (world: World, keys: readonly WireKey[]): WireKey[] =>
 /** What `openstack network agent show` prints as `configurations`; Neutron's names where Neutron has one. */
 export const configurationsOf = (facts: {
   readonly capabilities: Capabilities
+  readonly services: Readonly<Record<string, unknown>>
   readonly host: string
   readonly agentVersion: string
   readonly availabilityZone: string
@@ -100,6 +101,8 @@ export const configurationsOf = (facts: {
   tunnel_types: facts.capabilities.tunnel_types,
   tunneling_ip: facts.capabilities.tunneling_ip,
   datapath_type: facts.capabilities.datapath_type,
+  integration_bridge: facts.capabilities.integration_bridge,
+  ovs_hybrid_plug: false,
   vnic_types: facts.capabilities.vnic_types,
   devices: facts.world.port.size,
   arp_responder_enabled: true,
@@ -112,7 +115,7 @@ export const configurationsOf = (facts: {
   realized: facts.realized,
   failing: facts.failing,
   availability_zone: facts.availabilityZone,
-  services: servicesOf(facts.capabilities, facts.world, facts.host),
+  services: { ...facts.services, ...servicesOf(facts.capabilities, facts.world, facts.host) },
 })
 
 /** The host's other jobs, each as the agent that clients know for it: what it is and how much it has. */

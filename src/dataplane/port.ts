@@ -17,6 +17,8 @@ export interface Capabilities {
   readonly tunneling_ip: string | null
   readonly vnic_types: readonly string[]
   readonly datapath_type: string
+  /** Which bridge virtual machines are plugged into. */
+  readonly integration_bridge: string
   /** Jobs this host does beside switching, with what clients read of each. */
   readonly services: {
     readonly dhcp?: { readonly dhcp_driver: string }

@@ -1,6 +1,7 @@
 /** Every setting of the agent. */
 import { hostname } from 'node:os'
 import { type Fields, group, logLevel, underHome, type ValuesOf } from './setting-field.ts'
+import { pciDevice, physnetDevice } from './setting-devices.ts'
 import { address, duration, flag, list, mapping, oneOf, optional, path, text, url } from './setting-kinds.ts'
 
 const connection = group('Connection')
@@ -67,6 +68,21 @@ export const agentFields = {
     mapping('physnet', 'bridge'),
     {},
     'Physical networks this host is plugged into, and by which bridge.',
+  ),
+  physicalDeviceMappings: host(
+    list(physnetDevice()),
+    [],
+    'Physical networks and the SR-IOV cards of this host on each, as physnet:device; a network may have several.',
+  ),
+  pciDevices: host(
+    list(pciDevice()),
+    [],
+    'Virtual functions that ports may be given, as slot@physnet or slot@physnet@vendor:product; without it any that Nova names. For laboratories without such cards, and to find mistakes before a server starts.',
+  ),
+  physicalInterfaceMappings: host(
+    mapping('physnet', 'interface'),
+    {},
+    'Physical networks and the interface of this host above which macvtap devices are made.',
   ),
 
   availabilityZone: host(

@@ -87,6 +87,7 @@ const capabilitiesOf = (config: SwitchConfig): Capabilities => ({
   tunneling_ip: config.tunnelingIp,
   vnic_types: ['normal'],
   datapath_type: config.datapathType,
+  integration_bridge: config.integrationBridge,
   services: { dhcp: { dhcp_driver: 'dnsmasq' } },
 })
 

@@ -39,6 +39,7 @@ class Sim implements SimDataplane {
     this.capabilities = {
       datapath: 'sim',
       datapath_type: 'sim',
+      integration_bridge: 'br-int',
       tunnel_types: ['vxlan', 'geneve'],
       bridge_mappings: options.bridgeMappings ?? {},
       tunneling_ip: options.tunnelingIp ?? null,
