@@ -6,7 +6,13 @@ import { rolesOf } from './agent-roles.ts'
 const report = (configurations: Readonly<Record<string, unknown>>) => ({ host: 'h', configurations, started_at: '' })
 
 test('each job is an agent; what is said of the whole host stays with switching, the zone with who is scheduled', () => {
-  const services = { dhcp: { networks: 1 }, l3: { agent_mode: 'legacy' }, metadata: {}, bgp: {} }
+  const services = {
+    dhcp: { networks: 1 },
+    l3: { agent_mode: 'legacy' },
+    metadata: {},
+    bgp: {},
+    nic_switch: { device_mappings: {} },
+  }
   const roles = rolesOf(report({ tunneling_ip: '192.0.2.1', availability_zone: 'z', services }))
   assert.deepEqual(
     roles.map((one) => [one.agent_type, one.availability_zone, one.configurations]),
@@ -16,6 +22,7 @@ test('each job is an agent; what is said of the whole host stays with switching,
       ['L3 agent', 'z', { agent_mode: 'legacy' }],
       ['Metadata agent', null, {}],
       ['BGP dynamic routing agent', null, {}],
+      ['NIC Switch agent', null, { device_mappings: {} }],
     ],
   )
 })
