@@ -32,8 +32,10 @@ export const torReport = (tor: TorSetting, status: TorStatus, knownIp: string | 
   problems: status.problems.slice(0, NAMED),
 })
 
+/** Of one that is new, back, or says something else, others must hear: that is a change. */
 const HEARTBEAT = `update agents set heartbeat_timestamp = now() where host = $1 and agent_type = $2
-  and configurations = $3::jsonb and refused is null returning 1`
+  and configurations = $3::jsonb and refused is null
+  and heartbeat_timestamp > now() - current_setting('deuteron.agent_down_time')::interval returning 1`
 
 /** Before it was ever connected it was not heard of since then. */
 const NEVER = '1970-01-01T00:00:00Z'
