@@ -1,4 +1,5 @@
 /** One READ COMMITTED transaction, retried whole on deadlock and serialization failure. */
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryResult } from 'pg'
 import { ApiError } from '#kernel/errors.ts'
@@ -17,6 +18,9 @@ export interface Outcome<T> {
 }
 
 const MAX_TRIES = 10
+
+/** The statements of writes are few and long, and find their rows by keys: one plan a connection fits all values. */
+const BEGIN = 'begin; set local plan_cache_mode = force_generic_plan'
 
 /**
  * `work` may run several times and must leave nothing behind but its statements. `explain` puts a violated constraint
@@ -47,7 +51,9 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
   let broken: Error | undefined
   try {
     // Sent at once, answered in order: the first statement of the work waits behind it in the socket, not here.
-    const begun = run(client, 'begin', [], database)
+    database.onStatement?.('begin')
+    inOneWrite(client)
+    const begun = client.query(BEGIN)
     begun.catch(() => undefined)
     const query: Query = async (text, params = []) => (await run(client, text, params, database)).rows as never
     const { value, last = [], commit = true } = await work({ query })
@@ -70,5 +76,14 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
   }
 }
 
-const run = (client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> =>
-  client.query(statement(text, params, onStatement))
+function run(client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> {
+  inOneWrite(client)
+  return client.query(statement(text, params, onStatement))
+}
+
+/** Statements sent in one turn of the event loop leave in one write: waking the other process costs more than most. */
+function inOneWrite(client: PoolClient): void {
+  const stream = (client as { readonly connection?: { readonly stream: Writable } }).connection?.stream
+  stream?.cork()
+  process.nextTick(() => stream?.uncork())
+}
