@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { isAbsolute, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { MechanismDriver } from '#core/contracts.ts'
+import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
 import { VNIC_TYPES } from '#resources/port.ts'
 import { offered } from './mechanism/agent-based.ts'
@@ -27,7 +28,14 @@ export interface MechanismSettings {
 /** What a driver's module is handed when its default export is a function. */
 export interface DriverTools {
   readonly log: Logger
+  /** An error for the client, 400 InvalidInput; for `check` to answer and `inTx` to throw. */
+  readonly invalid: (sentence: string) => ApiError
 }
+
+const toolsFor = (name: string, log: Logger): DriverTools => ({
+  log: log.child({ driver: name }),
+  invalid: (sentence) => new ApiError('InvalidInput', { error_message: sentence }),
+})
 
 /** The drivers cannot be used; a line for each reason when there are several. */
 export class DriverError extends Error {
@@ -77,8 +85,7 @@ async function fromOutside(name: string, builtIn: readonly string[], log: Logger
   }
   try {
     const { default: held } = (await import(address)) as { readonly default?: unknown }
-    const tools: DriverTools = { log: log.child({ driver: name }) }
-    const described = describedAsDriver(typeof held === 'function' ? await held(tools) : held)
+    const described = describedAsDriver(typeof held === 'function' ? await held(toolsFor(name, log)) : held)
     return 'driver' in described ? described.driver : `mechanism driver ${name} is none: ${described.wrong}`
   } catch (error) {
     return `mechanism driver ${name} could not be loaded: ${error instanceof Error ? error.message : String(error)}`
