@@ -150,10 +150,18 @@ async function say(
   const due = state !== 'unreachable' && performance.now() - one.saidAt >= heartbeatMs
   if (!news && !due) return
   await storeReport(core, one.setting.name, report, startedAt)
-  const had = new Set((one.said?.problems ?? []).map((problem) => JSON.stringify(problem)))
-  for (const problem of report.problems)
-    if (!had.has(JSON.stringify(problem)))
-      log.warn({ name: one.setting.name, ...problem }, 'a network is not as it should be in the ToR')
+  if (news) logNews(log.child({ name: one.setting.name, target: one.setting.target }), one.said, report)
   one.said = report
   one.saidAt = performance.now()
+}
+
+/** What began or ended, each once. */
+function logNews(log: Logger, before: TorReport | null, now: TorReport): void {
+  const { unreachable, problems } = now
+  const was = before && before.unreachable !== null
+  if (unreachable !== null && !was) log.warn({ reason: unreachable }, 'the ToR is unreachable')
+  if (unreachable === null && was !== false) log.info('the ToR is connected')
+  const had = new Set((before?.problems ?? []).map((problem) => JSON.stringify(problem)))
+  for (const problem of problems)
+    if (!had.has(JSON.stringify(problem))) log.warn({ ...problem }, 'a network is not as it should be in the ToR')
 }

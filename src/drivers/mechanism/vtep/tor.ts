@@ -17,7 +17,7 @@ export interface TorOptions {
     /** `tcp:host:port`, `ssl:host:port` or `unix:/path` of the ToR's database. */
     readonly target: string
     readonly tls?: TlsIdentity
-    /** Between attempts to connect; 100 ms doubling to 30 s by default. */
+    /** Between attempts to connect; 100 ms doubling to 5 s by default. */
     readonly retry?: Retry
     /** A ToR that says nothing for twice as long is given up; 5 s by default. */
     readonly probeMs?: number
@@ -57,7 +57,7 @@ export interface Tor {
   close(): Promise<void>
 }
 
-const CONNECT: Retry = { firstMs: 100, maxMs: 30_000 }
+const CONNECT: Retry = { firstMs: 100, maxMs: 5_000 }
 const REFUSED: Retry = { firstMs: 200, maxMs: 60_000 }
 /** Between two rounds: another writer who insists must not make a loop. */
 const PAUSE_MS = 50
@@ -65,7 +65,17 @@ const PAUSE_MS = 50
 export function createTor({ connection, log }: TorOptions): Tor {
   const { target, tls, retry = CONNECT, probeMs = 5_000 } = connection
   const secure = tls ? { tls } : {}
-  const replica = createReplica({ target, ...secure, database: DATABASE, tables: MONITORED, log, retry, probeMs })
+  // Attempts that fail are in the status; a ToR that is away for days is not to fill the log.
+  const quiet = log.child({}, { level: 'error' })
+  const replica = createReplica({
+    target,
+    ...secure,
+    database: DATABASE,
+    tables: MONITORED,
+    log: quiet,
+    retry,
+    probeMs,
+  })
   const stop = new AbortController()
   const bell = createBell(stop.signal)
   const state = createState(replica)
@@ -75,9 +85,8 @@ export function createTor({ connection, log }: TorOptions): Tor {
 
   replica.onChange(bell.ring)
   replica.onUp(bell.ring)
-  replica.onDown((reason) => {
+  replica.onDown(() => {
     settled = false
-    log.warn({ tor: target, reason: reason.message }, 'the ToR is unreachable')
     bell.ring()
   })
 
