@@ -59,6 +59,8 @@ export class Unit {
   readonly #counts = new Map<string, Count>()
   /** What waits for the row of the object being decided. */
   #after: (() => Promise<void>)[] = []
+  /** What waits for all that the operation writes. */
+  readonly #atEnd: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
   /** Ids given in this operation to objects that have no row yet. */
   readonly #unwritten = new Set<string>()
@@ -116,7 +118,13 @@ export class Unit {
       ipam: createIpam(tx, (name, where) => this.find(model.resource(name), where)),
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
-      binding: createBinding({ tx, drivers: settings.mechanismDrivers, outside, context: () => this.context }),
+      binding: createBinding({
+        tx,
+        drivers: settings.mechanismDrivers,
+        outside,
+        context: () => this.context,
+        atEnd: (task) => void this.#atEnd.push(task),
+      }),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
     }
   }
@@ -209,8 +217,9 @@ export class Unit {
     }
   }
 
-  /** Parents of what was written get a new revision and a change row with their new image. */
+  /** What waited for the end is done; parents of what was written get a new revision and a change row. */
   async bumpParents(): Promise<void> {
+    for (const task of this.#atEnd.splice(0)) await task()
     for (const { resource, before } of this.#bumps.values()) {
       await this.write(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }

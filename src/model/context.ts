@@ -189,7 +189,7 @@ export interface Context {
      * the binding needs; whoever does not store its levels gives them to `release`.
      */
     bind(request: BindingRequest): Promise<BindingResult>
-    /** These levels are given up with the object being written: what was made for bindings and has no user left goes. */
+    /** These levels are given up in this operation: what was made for bindings and has no user left at its end goes. */
     release(levels: readonly BindingLevel[]): void
     /**
      * Looks again at a port that is bound to a host, or fails to be: a failure is tried anew, a binding that does not

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApi } from '#api/server.ts'
 import { assembleCore } from '#core/assemble.ts'
+import type { MechanismDriver } from '#core/contracts.ts'
 import type { Core } from '#core/operation.ts'
 import { extensions } from '#extensions/index.ts'
 import { createBuiltin } from '#identity/builtin.ts'
@@ -36,6 +37,8 @@ export interface TestServerOptions {
   readonly log?: Logger
   /** Called for every statement, for tests that count them. */
   readonly onStatement?: (text: string) => void
+  /** In place of the mechanism drivers of the settings. */
+  readonly drivers?: readonly MechanismDriver[]
 }
 
 export interface Reply {
@@ -96,7 +99,14 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     enforceScope: settings.enforceScope,
   })
   const model = compose(coreResources, extensions)
-  const core = await assembleCore({ database, model, policy, settings: await coreSettingsOf(settings, log), notifier })
+  const wanted = await coreSettingsOf(settings, log)
+  const core = await assembleCore({
+    database,
+    model,
+    policy,
+    settings: options.drivers ? { ...wanted, mechanismDrivers: options.drivers } : wanted,
+    notifier,
+  })
   const { identity: asked = 'none' } = options
   const identity = asked === 'builtin' ? builtin(stack, url, log) : asked === 'none' ? createNone() : asked
   const app = createApi({

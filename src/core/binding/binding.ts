@@ -29,27 +29,38 @@ export interface BindingParts {
   readonly outside: Outside
   /** The operation's context, of which binding is a part. */
   readonly context: () => Context
+  /** Runs once the operation has written all it writes. */
+  atEnd(task: () => Promise<void>): void
 }
 
 /** How often a plan is made anew within one transaction before the transaction begins again. */
 const MAX_PLANS = 10
 
+/** With what an operation may have left behind. */
+interface Binder extends BindingParts {
+  /** Looked at when the operation ends: segments that nobody stands on any more go, if they were made for bindings. */
+  doubt(segmentIds: readonly string[]): void
+}
+
 export function createBinding(parts: BindingParts): Context['binding'] {
+  const doubted = new Set<string>()
+  const doubt: Binder['doubt'] = (segmentIds) => {
+    if (doubted.size === 0) parts.atEnd(() => removeUnused(parts, doubted))
+    for (const id of segmentIds) doubted.add(id)
+  }
+  const binder = { ...parts, doubt }
   return {
-    bind: (request) => bind(parts, request),
+    bind: (request) => bind(binder, request),
     release: (levels) => {
-      if (levels.length > 1) parts.context().afterWrite(() => releaseUnused(parts, levels))
+      // What carries a port alone is the network's own.
+      if (levels.length > 1) doubt(levels.map((one) => one.segment_id))
     },
-    rebind: (portId) =>
-      rebindPort(parts.context(), portId, {
-        holds: (request, levels) => holds(parts, request, levels),
-        release: (levels) => releaseUnused(parts, levels),
-      }),
+    rebind: (portId) => rebindPort(parts.context(), portId, (request, levels) => holds(parts, request, levels)),
     look: (request, hosts) => look(parts, request, hosts),
   }
 }
 
-async function bind(parts: BindingParts, request: BindingRequest): Promise<BindingResult> {
+async function bind(parts: Binder, request: BindingRequest): Promise<BindingResult> {
   const { host, device_owner } = request
   if (isDistributedOwner(device_owner, host)) return { ...NOWHERE, vif_type: 'distributed' }
   if (host === '') return { ...NOWHERE, vif_type: 'unbound' }
@@ -86,7 +97,7 @@ const driversOf = (levels: readonly PlannedLevel[]): Readonly<Record<string, str
 
 /** The plan once all its segments are there and held; undefined: what it stood on is gone, look again. */
 async function carryOut(
-  parts: BindingParts,
+  parts: Binder,
   { network_id }: BindingRequest,
   projectId: string,
   first: PlanFacts,
@@ -99,6 +110,7 @@ async function carryOut(
     const missing = plan.levels.find(({ segment }) => segment.id === null)?.segment
     if (!missing) return (await hold(parts.tx, facts, plan.levels)) ? plan : undefined
     const made = await make(parts, network_id, projectId, missing)
+    if (made?.id) parts.doubt([made.id])
     facts = made
       ? { ...facts, dynamic: [...facts.dynamic, made] }
       : { ...facts, exhausted: [...facts.exhausted, missing] }
@@ -151,16 +163,17 @@ async function make(
 }
 
 /** Dynamic segments go with the last binding that stands on them. The written rows say who still does. */
-async function releaseUnused({ tx, context }: BindingParts, levels: readonly BindingLevel[]): Promise<void> {
-  const ids = levels.map((one) => one.segment_id)
-  const candidates = await tx.query<{ id: string; network_id: string }>(
-    'select id, network_id from network_segments where id = any($1::uuid[]) and is_dynamic',
+async function removeUnused({ tx, context }: BindingParts, doubted: Set<string>): Promise<void> {
+  const ids = [...doubted]
+  doubted.clear()
+  const made = await tx.query<{ id: string; network_id: string }>(
+    'select id, network_id from network_segments where id = any($1::uuid[]) and is_dynamic order by id',
     [ids],
   )
   const { load, remove } = context()
-  for (const network of new Set(candidates.map((one) => one.network_id))) await load('network', network, 'update')
-  for (const { id } of candidates) {
-    // Whoever is about to stand on it has it shared: wait, and look in a statement of its own.
+  for (const network of new Set(made.map((one) => one.network_id))) await load('network', network, 'update')
+  for (const { id } of made) {
+    // Whoever is about to stand on it holds it: wait for them, and look in a statement of its own.
     await tx.query('select id from network_segments where id = $1 for update', [id])
     const [unused] = await tx.query('select 1 where not segment_is_bound($1::uuid)', [id])
     if (unused) await remove(segmentResource as Resource, id)

@@ -4,17 +4,16 @@ import type { Resource } from '#model/define.ts'
 import { bindingOf, type Port, port as portResource, requestOf } from '#resources/port.ts'
 import { isDistributedOwner } from '#resources/standard.ts'
 
-interface Means {
-  holds(request: BindingRequest, levels: readonly BindingLevel[]): Promise<boolean>
-  release(levels: readonly BindingLevel[]): Promise<void>
-}
-
 /**
  * A binding that failed is tried anew. One that holds stays, whatever the drivers would choose today; one that would
  * not be made like this any more moves to where it would be made now, and stays when that is nowhere: a port that may
  * still work is not taken down on suspicion. Answers whether the port changed.
  */
-export async function rebindPort(context: Context, portId: string, { holds, release }: Means): Promise<boolean> {
+export async function rebindPort(
+  context: Context,
+  portId: string,
+  holds: (request: BindingRequest, levels: readonly BindingLevel[]) => Promise<boolean>,
+): Promise<boolean> {
   const port = (await context.load('port', portId, 'update')) as unknown as Port | undefined
   if (!port || port['binding:host_id'] === '' || isDistributedOwner(port.device_owner, port['binding:host_id']))
     return false
@@ -26,7 +25,7 @@ export async function rebindPort(context: Context, portId: string, { holds, rele
   if (!failing && result.vif_type === 'binding_failed') return false
   const stored = bindingOf(result, port)
   if (failing && stored['binding:failure'] === port['binding:failure']) return false
+  context.binding.release(levels)
   await context.update(portResource as Resource, portId, { ...stored, status: 'DOWN' })
-  await release(levels)
   return true
 }
