@@ -6,6 +6,8 @@ import type { ApiOptions } from '#api/server.ts'
 import { recordAgent, SYSTEM } from '#core/agents.ts'
 import { type Core, operateInternally } from '#core/operation.ts'
 import { recordDhcpStatus, recordPortStatus, recordRouterStatus } from '#core/port-status.ts'
+import { startRebinding } from '#core/rebind.ts'
+import { recordBindingsProven } from '#core/waiting-bindings.ts'
 import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
 import { enrol, isHostName, listCredentials, revoke } from '#feed/credentials.ts'
 import { createFeed } from '#feed/feed.ts'
@@ -36,6 +38,7 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
     effects: {
       agentReported: (report) => recordAgent(core, report),
       portsRealized: (host, ids, up) => recordPortStatus(core, host, ids, up),
+      portsAwaited: (host, ids, ready) => recordBindingsProven(core, host, ids, ready),
       networksRealized: (ids) => recordDhcpStatus(core, ids),
       routersRealized: (ids) => recordRouterStatus(core, ids),
     },
@@ -50,6 +53,8 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
   stack.defer(() => feed.close())
   log.info({ port, socket: settings.feedSocket }, 'agents are served')
   watchAgents({ core, settings, log, stack })
+  const rebinding = startRebinding({ core, log })
+  stack.defer(() => rebinding.close())
 }
 
 /** Moves what agents that are down had; several servers that look at once find what is left. */

@@ -20,6 +20,7 @@ import { driverIssues, runDrivers } from './driver-hooks.ts'
 import { createIpam } from './ipam.ts'
 import { createPrefixes } from './prefixes.ts'
 import { present } from './present.ts'
+import { askToRebind } from './rebind-requests.ts'
 import { createSegments, type SegmentSettings } from './segments.ts'
 import { sees } from './visible.ts'
 
@@ -125,6 +126,7 @@ export class Unit {
         context: () => this.context,
         atEnd: (task) => void this.#atEnd.push(task),
       }),
+      retryBindings: (of) => askToRebind(tx, of),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
     }
   }

@@ -199,6 +199,11 @@ export interface Context {
     /** What `bind` would answer for each of these hosts, all hosts with agents by default. Writes nothing. */
     look(request: Omit<BindingRequest, 'host'>, hosts: readonly string[] | null): Promise<readonly BindingLook[]>
   }
+  /**
+   * What is being written may help ports whose binding failed: those on these hosts, of this network, or any. Once it
+   * is committed they are bound anew, each by itself.
+   */
+  retryBindings(of: { readonly hosts?: readonly string[]; readonly network_id?: string }): Promise<void>
   /** The project's default security group, made when it is missing. Answers its id. */
   defaultSecurityGroup(projectId: string): Promise<string>
 }

@@ -35,13 +35,22 @@ export const agent = defineResource({
   notFound: { type: 'AgentNotFound', param: 'id' },
   operations: ['list', 'show', 'update', 'delete'],
   attributes,
-  inTx: async (_, { op, after }) => {
-    if (op !== 'update' || !after) return undefined
+  inTx: async (context, { op, after, internal }) => {
+    if (!after) return undefined
+    // It is new, back, or says other things of itself.
+    if (internal) await context.retryBindings({ hosts: [after.host, ...hostsBelow(after)] })
+    if (op === 'create') return undefined
     // Shown among the configurations, kept apart from them.
     const { refused: _refused, ...configurations } = after.configurations
     return { configurations }
   },
 })
+
+/** A hardware switch says which hosts are plugged into which of its ports. */
+function hostsBelow({ configurations }: Agent): readonly string[] {
+  const { ports } = configurations as { readonly ports?: unknown }
+  return typeof ports === 'object' && ports !== null ? Object.keys(ports) : []
+}
 
 /** Agents' times are written without a zone. */
 function agentTime(column: string): string {

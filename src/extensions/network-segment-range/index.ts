@@ -24,6 +24,8 @@ export const networkSegmentRange = defineResource({
     return op === 'delete' || !after ? [] : [...checkKind(after), ...checkBounds(after)]
   },
   inTx: async (context, write) => {
+    // More ids, perhaps those that a binding found exhausted.
+    if (write.op !== 'delete' && !write.internal) await context.retryBindings({})
     if (write.op === 'create') return createRange(context, write)
     if (write.op === 'update') await updateRange(context, write)
     else await deleteRange(context, write)

@@ -3,6 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import {
   type Context,
   defineExtension,
+  defineResource,
   type Draft,
   type Extension,
   type ExtensionPart,
@@ -12,6 +13,8 @@ import {
   uuid,
 } from '#model/define.ts'
 import { inUse, segmentsOf } from '#resources/segment.ts'
+import { AUTO_DELETED_OWNERS } from '#resources/standard.ts'
+import { isAutomatic } from '#resources/subnet-addresses.ts'
 import { subnet } from '#resources/subnet.ts'
 import { hostActions, hosts, segmentHost } from './hosts.ts'
 import { associationChange, mixture, routesWithPeers, type SegmentSubnet } from './subnets.ts'
@@ -34,10 +37,26 @@ const onSubnet: ExtensionPart = {
     // What the system changes of subnets, routes between them included, is decided where it does so.
     if (internal) return undefined
     if (op === 'update') return updateOn(context, old, wanted, given)
+    if (old.segment_id === null) return undefined
+    if (isAutomatic(before ?? {})) await keepAddressed(context, old.id)
     const others = (await subnetsOf(context, old.network_id)).filter((one) => one.id !== old.id)
-    if (old.segment_id !== null) await updateRoutes(context, others, others, { cidr: old.cidr })
+    await updateRoutes(context, others, others, { cidr: old.cidr })
     return undefined
   },
+}
+
+/** A port whose last address would go would belong to no segment any more. */
+async function keepAddressed(context: Context, subnet_id: string): Promise<void> {
+  const holders = await context.find('port', { 'fixed_ips:subnet_id': subnet_id })
+  const stranded = holders.filter(
+    (one) =>
+      !(AUTO_DELETED_OWNERS as readonly unknown[]).includes(one['device_owner']) &&
+      (one['fixed_ips'] as readonly { subnet_id: string }[]).every((fixed) => fixed.subnet_id === subnet_id),
+  )
+  if (stranded.length === 0) return
+  const reason = 'One or more ports have an IP allocation from this subnet.'
+  const ports = stranded.slice(0, NAMED).map((one) => one['id'])
+  throw new ApiError('SubnetInUse', { subnet_id, reason }, { reason: 'last_addresses', ports })
 }
 
 async function createOn(context: Context, wanted: SegmentSubnet): Promise<Partial<Draft> | undefined> {
@@ -93,19 +112,42 @@ async function updateRoutes(
   }
 }
 
+/** Ports that are named to whoever takes away what they stand on. */
+const NAMED = 50
+
+/** A port that is bound on a segment; for hooks. */
+const segmentPort = defineResource({
+  name: 'segment_port',
+  plural: 'segment_ports',
+  table: 'segment_ports',
+  docs: 'A port that is bound on a segment, on any level of its binding.',
+  notFound: { type: 'SegmentNotFound', param: 'segment_id' },
+  operations: [],
+  attributes: { id: uuid(), network_id: uuid(), segment_id: uuid() },
+})
+
 const onSegment: ExtensionPart = {
   attributes: { hosts },
   actions: hostActions,
-  inTx: async (context, { op, before, internal }) => {
+  inTx: async (context, { op, before, after, internal }) => {
+    if (op === 'create' && !internal) await context.retryBindings({ network_id: String(after?.['network_id']) })
     if (op !== 'delete' || internal) return undefined
-    const segment_id = String(before?.['id'])
-    const ids = (await context.find('subnet', { segment_id })).map((one) => one['id'])
-    const reason = `The segment is still associated with subnet(s) ${ids.join(', ')}`
-    if (ids.length > 0) throw inUse(segment_id, reason, { reason: 'subnets_on_segment', subnets: ids })
+    await refuseInUse(context, before as Readonly<Draft>)
     return undefined
   },
 }
 
+/** Whoever binds holds the segment: none is bound on it after this. */
+async function refuseInUse(context: Context, { id, network_id }: Readonly<Draft>): Promise<void> {
+  const segment_id = String(id)
+  const subnets = (await context.find('subnet', { segment_id })).map((one) => one['id'])
+  const standing = `The segment is still associated with subnet(s) ${subnets.join(', ')}`
+  if (subnets.length > 0) throw inUse(segment_id, standing, { reason: 'subnets_on_segment', subnets })
+  const bound = await context.find('segment_port', { network_id: String(network_id), segment_id })
+  const ports = bound.map((one) => one['id'])
+  const carried = `The segment is still bound with ${ports.length} port(s)`
+  if (ports.length > 0) throw inUse(segment_id, carried, { reason: 'ports_on_segment', ports: ports.slice(0, NAMED) })
+}
 const l2Adjacency = flag({
   sql: 'not exists (select 1 from subnets s where s.network_id = t.id and s.segment_id is not null)',
 })
@@ -122,7 +164,7 @@ export const segments: readonly Extension[] = Object.freeze([
   part('segment', 'Segment', 'The segments of networks, and subnets on them.', '2016-02-24T17:00:00-00:00', {
     requires: ['standard-attr-description'],
     on: { subnet: onSubnet, segment: onSegment },
-    resources: [segmentHost as unknown as Resource],
+    resources: [segmentHost, segmentPort] as unknown as Resource[],
   }),
   part(
     'standard-attr-segment',

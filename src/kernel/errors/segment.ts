@@ -10,7 +10,7 @@ export const segmentErrors = define({
   SegmentInUse: {
     status: 409,
     message: "Segment '%(segment_id)s' cannot be deleted: %(reason)s.",
-    when: 'Subnets stand on the segment, or it is the last of its network.',
+    when: 'Subnets stand on the segment, ports are bound on it, or it is the last of its network.',
   },
   SegmentsSetInConjunctionWithProviders: {
     status: 400,

@@ -1,6 +1,6 @@
 -- Hosts that reach a segment because an operator says so, beside those whose agents do; and requests to bind failed
 -- ports anew.
--- Breaking: no (a column with a default, columns at the end of a view, an index, a table).
+-- Breaking: no (a column with a default, columns at the end of a view, a table, a view).
 
 alter table network_segments add column hosts text[] not null default '{}';
 
@@ -19,8 +19,6 @@ create or replace view segment_hosts as
     ) x
     group by x.segment_id, x.network_id, x.host, x.segment_index;
 
-create index ports_not_bound on ports (id) where binding_vif_type = 'binding_failed';
-
 -- What has changed may help ports whose binding failed: those of a host, of a network, or (both null) all. Not in the
 -- change log: each port that is bound is.
 create table rebind_requests (
@@ -34,3 +32,11 @@ create table rebind_requests (
   -- The server that works on it has until then.
   taken_until timestamptz not null default '-infinity'
 );
+
+-- Ports that are bound on a segment, at any level, where they are or where they may go.
+create view segment_ports as
+  select p.id, p.network_id, (l ->> 'segment_id')::uuid as segment_id
+    from ports p cross join jsonb_array_elements(p.binding_levels) l
+  union
+  select p.id, p.network_id, (l ->> 'segment_id')::uuid
+    from port_bindings b join ports p on p.id = b.port_id cross join jsonb_array_elements(b.levels) l;
