@@ -40,6 +40,7 @@ const port = (id: string, generation = 1): PortObject => ({
   allowed_address_pairs: [],
   dns_name: '',
   extra_dhcp_opts: [],
+  active: true,
 })
 
 const cleanups: (() => unknown)[] = []

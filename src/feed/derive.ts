@@ -34,6 +34,8 @@ export interface PortRow {
   readonly binding_host: string
   readonly binding_vif_type: string
   readonly binding_vnic_type: string
+  /** Hosts where it is expected, or which it has just left. */
+  readonly expected_on: readonly string[]
 }
 
 /** As queried: JSON of the network with its segments, subnets and DHCP port. */
@@ -79,7 +81,14 @@ export const hostOf = (port: PortRow): string | null => {
   return port.binding_host === '' || failed || isDhcpPort(port) ? null : port.binding_host
 }
 
-export const portObject = (row: PortRow): PortObject => ({
+/** All hosts that are to have the port, the one it is on included. */
+export const hostsOf = (row: PortRow): readonly string[] => {
+  const host = hostOf(row)
+  return host === null ? row.expected_on : [host, ...row.expected_on]
+}
+
+/** `active`: as its own host is to have it, else as those where it is expected. */
+export const portObject = (row: PortRow, active = true): PortObject => ({
   id: row.id,
   network_id: row.network_id,
   generation: row.generation,
@@ -100,6 +109,7 @@ export const portObject = (row: PortRow): PortObject => ({
     opt_value,
     ip_version,
   })),
+  active,
 })
 
 export const neighborObject = (row: PortRow, host: string): NeighborObject => ({

@@ -37,6 +37,7 @@ const row: PortRow = {
   allowed_address_pairs: [{ ip_address: '10.0.0.4' }, { ip_address: '10.8.0.0/24', mac_address: 'fa:16:3e:00:00:09' }],
   dns_name: 'vm',
   extra_dhcp_opts: [],
+  expected_on: [],
   binding_host: 'h1',
   binding_vif_type: 'ovs',
   binding_vnic_type: 'normal',

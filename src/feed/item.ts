@@ -2,7 +2,7 @@
 import { fingerprint } from '#kernel/fingerprint.ts'
 import { encodePut } from '#wire/codec.ts'
 import { keyOf, type WireKey, type WireType, type WireTypes } from '#wire/objects.ts'
-import { convertDown } from '#wire/versions.ts'
+import { convertDown, travelsFrom } from '#wire/versions.ts'
 
 export interface Encoded {
   /** Of the object as it is sent, in that version. */
@@ -14,6 +14,8 @@ export interface Encoded {
 export interface Item<T extends WireType = WireType> {
   readonly key: WireKey
   readonly object: WireTypes[T]
+  /** The least version in which it may travel. */
+  readonly since: number
   encode(version: number): Encoded
 }
 
@@ -23,6 +25,7 @@ export function createItem<T extends WireType>(type: T, object: WireTypes[T]): I
   return {
     key,
     object,
+    since: travelsFrom(type, object),
     encode: (version) => {
       const known = encodings.get(version)
       if (known) return known

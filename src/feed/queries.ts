@@ -5,13 +5,23 @@
 import type { Database } from '#store/pool.ts'
 import type { GroupRow, NetworkRow, PortRow, RouterRow } from './derive.ts'
 
+/**
+ * Hosts of bindings that are not active. The one that was active until the last activation keeps the port until it
+ * stands where it went.
+ */
+export const expectedOn = (ports: string): string => `(select coalesce(jsonb_agg(b.host order by b.host), '[]')
+  from port_bindings b where b.port_id = ${ports}.id and ${expects(ports)})`
+export const expects = (ports: string): string =>
+  `(b.vif_type <> 'unbound' or ${ports}.status <> 'ACTIVE') and b.vif_type <> 'binding_failed' and b.host <> ${ports}.binding_host`
+
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
-  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type`
+  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${expectedOn('ports')} as expected_on`
 
 const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`
 const PORTS_OF_TOPICS = `${PORTS_BY_ID}
   union all select ${PORT} from ports where binding_host <> '' and binding_host = any($2::text[])
+  union all select ${PORT} from ports where id in (select b.port_id from port_bindings b where b.host = any($2::text[]))
   union all select ${PORT} from ports where binding_host <> '' and network_id = any($3::uuid[])
   union all select ${PORT} from ports where security_group_ids && $4::uuid[]`
 

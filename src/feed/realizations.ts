@@ -52,6 +52,12 @@ export function verdict(host: string, report: Realization, port: PortRow | null)
   return up === (port.status === 'ACTIVE') ? null : up ? 'up' : 'down'
 }
 
+/** Whether a host where a port is expected says that all it needs stands there, or does not. Null: it is no such host. */
+export function readiness(host: string, report: Realization, port: PortRow | null): 'ready' | 'unready' | null {
+  if (report.kind !== 'port' || !port?.expected_on.includes(host) || report.generation < port.generation) return null
+  return report.state === 'done' ? 'ready' : 'unready'
+}
+
 /** Whether a report of a network may change the status of its DHCP port. */
 export const concernsDhcp = ({ state, generation }: Realization, network: NetworkRow | null): boolean => {
   if (!network || network.dhcp_status === null || generation < network.generation) return false
@@ -64,6 +70,14 @@ export const concernsRouter = (host: string, { state, generation }: Realization,
   const up = state === 'done' && router.admin_state_up
   return router.statuses.some((status) => (status === 'ACTIVE') !== up)
 }
+
+/** The effect of a verdict. */
+const CONSEQUENCES = {
+  up: ['portsRealized', true],
+  down: ['portsRealized', false],
+  ready: ['portsAwaited', true],
+  unready: ['portsAwaited', false],
+} as const satisfies Readonly<Record<string, readonly [keyof FeedEffects, boolean]>>
 
 /** What is known of the objects that hosts report on. */
 export interface Rows {
@@ -150,17 +164,20 @@ class Writer implements Realizations {
 
   /** Answers what could not be carried out. */
   async #judge(batch: readonly Pending[]): Promise<readonly Pending[]> {
-    const { effects, rows } = this.#options
+    const { rows, effects } = this.#options
     const failed: Pending[] = []
-    const judged = batch.map((one) => ({ one, verdict: verdict(one.host, one.report, rows.port(one.report.id)) }))
+    const judged = batch.map((one) => {
+      const port = rows.port(one.report.id)
+      return { one, verdict: verdict(one.host, one.report, port) ?? readiness(one.host, one.report, port) }
+    })
     for (const group of Map.groupBy(judged, ({ one, verdict: it }) => `${it} ${one.host}`).values()) {
       const [first] = group
       if (!first?.verdict) continue
       const { host } = first.one
-      const up = first.verdict === 'up'
+      const [tell, good] = CONSEQUENCES[first.verdict]
       const ids = group.map(({ one }) => one.report.id)
       const reports = group.map(({ one }) => one)
-      failed.push(...(await this.#attempt(reports, () => effects.portsRealized(host, ids, up))))
+      failed.push(...(await this.#attempt(reports, () => effects[tell](host, ids, good))))
     }
     return failed
   }

@@ -2,7 +2,7 @@
  * The oracle: what a host is to have, from SQL alone and in one snapshot, following the definition and not the
  * topics. Whatever the feed has told an agent, after convergence it must equal this.
  *
- * The closure of a host: its bound ports; their networks, and those whose DHCP it serves; every port bound elsewhere
+ * The closure of a host: its bound ports, and those expected on it; their networks, and those whose DHCP it serves; every port bound elsewhere
  * in those networks, and the chassis of their hosts; the routers placed on it, and those with an interface in those
  * networks; the security groups of its ports; the members of every group those name as remote.
  */
@@ -22,17 +22,18 @@ import {
   routerObject,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
-import { readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
+import { expectedOn, expects, readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
 
 const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'binding_failed') and p.device_owner <> 'network:dhcp'`
 const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
   'admin_state_up', p.admin_state_up, 'status', p.status, 'device_owner', p.device_owner, 'fixed_ips', p.fixed_ips,
   'security_group_ids', p.security_group_ids, 'port_security_enabled', p.port_security_enabled,
   'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'extra_dhcp_opts', p.extra_dhcp_opts,
-  'binding_host', p.binding_host,
+  'binding_host', p.binding_host, 'expected_on', ${expectedOn('p')},
   'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type)`
 const CLOSURE = `
-  with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND}),
+  with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND} or exists (
+      select from port_bindings b where b.port_id = p.id and b.host = $1 and ${expects('p')})),
     near as (select network_id from mine union select b.network_id from dhcp_bindings b where b.host = $1),
     remote as (
       select distinct r.remote_group_id as id from security_group_rules r
@@ -66,7 +67,7 @@ export async function recompute(
   const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]
   const chassis = await readChassis(database, hosts)
   const items: Item[] = [
-    ...ports.map((row) => createItem('port', portObject(row))),
+    ...ports.map((row) => createItem('port', portObject(row, row.binding_host === host))),
     ...[...networks.values()].map((row: NetworkRow) => createItem('network', networkObject(row))),
     ...neighbors.map((row) => createItem('neighbor', neighborObject(row, row.binding_host))),
     ...hosts.map((id) => createItem('chassis', { id, tunnel_ip: chassis.get(id) ?? null })),

@@ -124,7 +124,7 @@ export class Stream {
       this.#dirty.delete(key)
       const item = replica.topics.lookup(host, key)
       const version = versions[splitKey(key).type]
-      if (!item || version === undefined) {
+      if (!item || version === undefined || version < item.since) {
         if (this.#sent.delete(key)) drop.push(key)
         continue
       }

@@ -7,10 +7,10 @@
  * So correctness needs marks to be enough, not exact, and `lookup` and `keysOf` to be functions of the rows alone.
  */
 import { keyOf, splitKey, type WireKey } from '#wire/objects.ts'
-import { type GroupRow, hostOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
+import { type GroupRow, hostsOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
 import type { Item } from './item.ts'
 import { Marks } from './marks.ts'
-import { entryOf, type PortEntry } from './port-entry.ts'
+import { entryOf, type PortEntry, portItemFor } from './port-entry.ts'
 import { GroupTopics } from './topic-groups.ts'
 import { Relation } from './relation.ts'
 import { NetworkTopics } from './topic-networks.ts'
@@ -87,8 +87,8 @@ export class Topics {
   }
 
   /** Whether a port that is, or was, there matters to a connected host. */
-  concerns(id: string, network: string, host: string, groups: readonly string[]): boolean {
-    return this.#ports.has(id) || this.#matters(network, host === '' ? null : host, groups)
+  concerns(id: string, network: string, hosts: readonly string[], groups: readonly string[]): boolean {
+    return this.#ports.has(id) || this.#matters(network, hosts, groups)
   }
 
   takeWants(): Wants | null {
@@ -128,7 +128,7 @@ export class Topics {
     const { type, id } = splitKey(key)
     switch (type) {
       case 'port':
-        return topic.ports.get(id)?.port ?? null
+        return this.#portFor(host, topic.ports.get(id))
       case 'network':
         return topic.networks.has(id) ? this.#networks.item(id) : null
       case 'neighbor': {
@@ -206,27 +206,33 @@ export class Topics {
     }
   }
 
-  #matters(network: string, host: string | null, groups: readonly string[]): boolean {
-    if (host !== null && (this.#hosts.has(host) || this.#networks.has(network))) return true
+  #portFor(host: string, entry: PortEntry | undefined): Item<'port'> | null {
+    return entry ? portItemFor(entry, host) : null
+  }
+
+  #matters(network: string, hosts: readonly string[], groups: readonly string[]): boolean {
+    if (hosts.length > 0 && this.#networks.has(network)) return true
+    if (hosts.some((host) => this.#hosts.has(host))) return true
     return groups.some((group) => this.#groups.hasMembers(group))
   }
 
   #replacePort(id: string, row: PortRow | null): void {
     const before = this.#ports.get(id)
     const after =
-      row && this.#matters(row.network_id, hostOf(row), row.security_group_ids) ? entryOf(row, before) : null
+      row && this.#matters(row.network_id, hostsOf(row), row.security_group_ids) ? entryOf(row, before) : null
     if (after) this.#ports.set(id, after)
     else this.#ports.delete(id)
-    this.#moveHost(id, before, after)
+    this.#moveHosts(id, before, after)
     this.#networks.movePort(id, before, after)
     this.#groups.movePort(id, before, after)
   }
 
-  #moveHost(id: string, before: PortEntry | undefined, after: PortEntry | null): void {
-    if (before?.host) this.#hosts.get(before.host)?.ports.delete(id)
-    if (after?.host) this.#hosts.get(after.host)?.ports.set(id, after)
-    for (const host of new Set([before?.host, after?.host])) {
-      if (!host || !this.#hosts.has(host)) continue
+  #moveHosts(id: string, before: PortEntry | undefined, after: PortEntry | null): void {
+    const [was, is] = [before?.hosts ?? [], after?.hosts ?? []]
+    for (const host of was) this.#hosts.get(host)?.ports.delete(id)
+    if (after) for (const host of is) this.#hosts.get(host)?.ports.set(id, after)
+    for (const host of new Set([...was, ...is])) {
+      if (!this.#hosts.has(host)) continue
       this.#marks.add([host], [keyOf('port', id)])
       this.#touched.add(host)
     }
@@ -265,8 +271,8 @@ export class Topics {
   }
 
   #forgetUseless(entries: readonly PortEntry[]): void {
-    for (const { row, host } of entries)
-      if (!this.#matters(row.network_id, host, row.security_group_ids)) this.#ports.delete(row.id)
+    for (const { row, hosts } of entries)
+      if (!this.#matters(row.network_id, hosts, row.security_group_ids)) this.#ports.delete(row.id)
   }
 }
 

@@ -34,8 +34,8 @@ export const createWants = (): Wants => ({
   chassis: new Set(),
 })
 
-/** Answers whether a port with this network, host and groups matters to anyone. */
-export type PortFilter = (id: string, network: string, host: string, groups: readonly string[]) => boolean
+/** Answers whether a port with this network, hosts and groups matters to anyone. */
+export type PortFilter = (id: string, network: string, hosts: readonly string[], groups: readonly string[]) => boolean
 
 const DHCP_OWNER = 'network:dhcp'
 
@@ -71,8 +71,9 @@ function hostsBelow({ configurations }: Readonly<Record<string, unknown>>): stri
 /** An image that lacks what is looked for is taken to concern everyone. */
 function portConcerns(id: string, image: Readonly<Record<string, unknown>>, concerns: PortFilter): boolean {
   const { network_id: network, 'binding:host_id': host, security_groups: groups } = image
+  const expected = (image['binding:inactive_hosts'] ?? []) as readonly string[]
   if (typeof network !== 'string' || typeof host !== 'string' || !Array.isArray(groups)) return true
-  return concerns(id, network, host, groups as string[])
+  return concerns(id, network, host === '' ? expected : [host, ...expected], groups as string[])
 }
 
 function addAll(set: Set<string>, values: readonly string[]): void {

@@ -6,7 +6,7 @@
  * References (by id) may point at objects that have not arrived yet: what needs them waits, closed, until in sync.
  */
 
-/** A port bound to this host, version 3. */
+/** A port bound to this host, version 4. */
 export interface PortObject {
   readonly id: string
   readonly network_id: string
@@ -26,6 +26,11 @@ export interface PortObject {
   readonly dns_name: string
   /** What DHCP tells this port besides, or instead of, what it tells its subnets. */
   readonly extra_dhcp_opts: readonly DhcpOptionObject[]
+  /**
+   * False: it may come here (or has just left), and all that it needs is to stand, but the port is elsewhere. Frames
+   * from other hosts are delivered, nobody here is told that it is here. Older versions know active ports only.
+   */
+  readonly active: boolean
 }
 
 /** As the API has it: the name may be a number, or begin with tags (`tag:ipxe,bootfile-name`); the value may be empty. */

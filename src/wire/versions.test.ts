@@ -5,7 +5,16 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { fingerprint } from '#kernel/fingerprint.ts'
 import type { NetworkObject, PortObject } from './objects.ts'
-import { convertDown, convertUp, currentVersion, negotiate, readableVersions, shapeOf, wireTypes } from './versions.ts'
+import {
+  convertDown,
+  convertUp,
+  currentVersion,
+  negotiate,
+  readableVersions,
+  shapeOf,
+  travelsFrom,
+  wireTypes,
+} from './versions.ts'
 
 const fixture = JSON.parse(readFileSync(new URL('versions.fixture.json', import.meta.url), 'utf8')) as unknown
 
@@ -54,6 +63,7 @@ const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
       ),
       { maxLength: 3 },
     ),
+    active: fc.boolean(),
   },
   { noNullPrototype: true },
 )
@@ -65,8 +75,8 @@ test('a port sent in version 1 arrives whole but for its DNS name and DHCP optio
       assert.equal(shapeOf('port', 1)?.fault(older, ''), null)
       assert.ok(!('dns_name' in older))
       const back = convertUp('port', older, 1)
-      assert.equal(shapeOf('port', 3)?.fault(back, ''), null)
-      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [] })
+      assert.equal(shapeOf('port', 4)?.fault(back, ''), null)
+      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [], active: true })
     }),
   )
 })
@@ -77,7 +87,18 @@ test('a port sent in version 2 arrives whole but for its DHCP options', () => {
       const older = convertDown('port', port, 2)
       assert.equal(shapeOf('port', 2)?.fault(older, ''), null)
       assert.ok(!('extra_dhcp_opts' in older))
-      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [] })
+      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [], active: true })
+    }),
+  )
+})
+
+test('a port that is only expected travels in no version that knows active ones alone', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      assert.equal(travelsFrom('port', port), port.active ? 1 : 4)
+      const older = convertDown('port', { ...port, active: true }, 3)
+      assert.equal(shapeOf('port', 3)?.fault(older, ''), null)
+      assert.deepEqual(convertUp('port', older, 3), { ...port, active: true })
     }),
   )
 })
@@ -111,9 +132,9 @@ test('an object in its newest version travels unchanged', () => {
 
 test('negotiation takes the highest common version', () => {
   const all = readableVersions()
-  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4] }), {
+  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4, 5] }), {
     ok: true,
-    versions: { port: 3, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
+    versions: { port: 4, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
   })
   const old = negotiate({ ...all, port: [1] })
   assert.equal(old.ok && old.versions.port, 1)
@@ -124,7 +145,7 @@ test('negotiation takes the highest common version', () => {
 test('negotiation without a common version says which type and what to do', () => {
   const future = negotiate({ ...readableVersions(), port: [9] })
   assert.equal(future.ok, false)
-  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 3; upgrade/)
+  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 4; upgrade/)
   assert.equal(negotiate({}).ok, false)
   assert.equal(negotiate({ ...readableVersions(), network: [] }).ok, false)
 })

@@ -50,10 +50,14 @@ const port2Members = {
 /** Ports had no DHCP options of their own. */
 const port2 = record(port2Members)
 export type PortObjectV2 = TypeOf<typeof port2>
-const port3 = record({
+const port3Members = {
   ...port2Members,
   extra_dhcp_opts: list(record({ opt_name: text, opt_value: text, ip_version: oneOf(4, 6) })),
-})
+}
+/** Ports were where they were: hosts did not hear of those that may come. */
+const port3 = record(port3Members)
+export type PortObjectV3 = TypeOf<typeof port3>
+const port4 = record({ ...port3Members, active: flag })
 
 const port2Up = (older: PortObjectV1): PortObjectV2 => ({
   ...older,
@@ -70,8 +74,12 @@ const port2Down = (newer: PortObjectV2): PortObjectV1 => {
   return { ...rest, allowed_address_pairs: pairs }
 }
 
-const port3Up = (older: PortObjectV2): PortObject => ({ ...older, extra_dhcp_opts: [] })
-const port3Down = ({ extra_dhcp_opts: _lost, ...rest }: PortObject): PortObjectV2 => rest
+const port3Up = (older: PortObjectV2): PortObjectV3 => ({ ...older, extra_dhcp_opts: [] })
+const port3Down = ({ extra_dhcp_opts: _lost, ...rest }: PortObjectV3): PortObjectV2 => rest
+
+const port4Up = (older: PortObjectV3): PortObject => ({ ...older, active: true })
+/** Only of active ones: see `travelsFrom`. */
+const port4Down = ({ active: _lost, ...rest }: PortObject): PortObjectV3 => rest
 
 const networkMembers = {
   id: text,
@@ -154,7 +162,7 @@ const router1 = record({
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
 const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
-  port: port3 satisfies Same<TypeOf<typeof port3>, PortObject>,
+  port: port4 satisfies Same<TypeOf<typeof port4>, PortObject>,
   network: network2 satisfies Same<TypeOf<typeof network2>, NetworkObject>,
   neighbor: neighbor1 satisfies Same<TypeOf<typeof neighbor1>, WireTypes['neighbor']>,
   chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
@@ -168,7 +176,8 @@ const ladders: { readonly [T in WireType]: Ladder } = {
     first: port1,
     rungs: [
       { shape: port2, up: port2Up, down: port2Down },
-      { shape: newest.port, up: port3Up, down: port3Down },
+      { shape: port3, up: port3Up, down: port3Down },
+      { shape: newest.port, up: port4Up, down: port4Down },
     ],
   },
   network: { first: network1, rungs: [{ shape: newest.network, up: network2Up, down: network2Down }] },
@@ -188,6 +197,10 @@ export const currentVersion = (type: WireType): number => ladders[type].rungs.le
 /** Undefined when this build does not know the version. */
 export const shapeOf = (type: WireType, version: number): Shape<unknown> | undefined =>
   version === 1 ? ladders[type].first : ladders[type].rungs[version - 2]?.shape
+
+/** The least version in which the object may travel: who reads an older one would take it for something else. */
+export const travelsFrom = <T extends WireType>(type: T, object: WireTypes[T]): number =>
+  type === 'port' && !(object as PortObject).active ? 4 : 1
 
 /** From the newest version down to `version`, which this build must know. */
 export const convertDown = (type: WireType, object: WireObject, version: number): Versioned =>

@@ -69,6 +69,7 @@ const port = (id: string, generation = 1): WireTypes['port'] => ({
   allowed_address_pairs: [],
   dns_name: '',
   extra_dhcp_opts: [],
+  active: true,
 })
 const group: WireTypes['security_group'] = { id: GROUP, generation: 1, stateful: true, rules: [] }
 

@@ -329,6 +329,7 @@ export const portNumber = (n: number, more: Partial<PortObject> = {}): PortObjec
   allowed_address_pairs: [],
   dns_name: '',
   extra_dhcp_opts: [],
+  active: true,
   ...more,
 })
 

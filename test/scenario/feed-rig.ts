@@ -67,6 +67,8 @@ export interface PortSpec {
   readonly owner?: string
   readonly failed?: boolean
   readonly pairs?: readonly string[]
+  /** Hosts with a binding that is not active; a leading `-`: one that was until the last activation. */
+  readonly expected?: readonly string[]
   /** Boot file that DHCP names. */
   readonly bootfile?: string
 }
@@ -89,6 +91,7 @@ const imageOf = (spec: PortSpec): Image => ({
   'binding:host_id': spec.host,
   security_groups: spec.groups.map(idOf),
   device_owner: spec.owner ?? 'compute:nova',
+  'binding:inactive_hosts': (spec.expected ?? []).map((host) => host.replace('-', '')),
 })
 
 /** Edits, by name: what the API's operations would do. */
@@ -221,12 +224,20 @@ export class Edits {
            status = case when ports.binding_host = $7 then ports.status else 'DOWN' end`,
         facts,
       )
+      await tx.query('delete from port_bindings where port_id = $1', [id])
+      for (const one of spec.expected ?? [])
+        await tx.query(
+          `insert into port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details, expires_at,
+             revision_number, created_at, updated_at) values ($1, $2, $3, 'normal', '{}', $4, '{}', 'infinity', 1, now(), now())`,
+          [newId(), id, one.replace('-', ''), one.startsWith('-') ? 'unbound' : 'ovs'],
+        )
       await record(tx, 'port', id, before && imageOf(before), imageOf(spec))
     })
   }
 
   dropPort(name: string, spec: PortSpec): Promise<void> {
     return this.#edit(async (tx) => {
+      await tx.query('delete from port_bindings where port_id = $1', [idOf(name)])
       await tx.query('delete from ports where id = $1', [idOf(name)])
       await record(tx, 'port', idOf(name), imageOf(spec), null)
     })
@@ -428,6 +439,7 @@ export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
       effects: {
         agentReported: (report) => edits.agentReported(report),
         portsRealized: (host, ids, up) => edits.portsRealized(host, ids, up),
+        portsAwaited: async () => {},
         networksRealized: async () => {},
         routersRealized: async () => {},
       },

@@ -118,6 +118,29 @@ const STATES: readonly State[] = [
     },
   },
   {
+    name: 'expected on a host that has nothing, and nothing else',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11, ['web'], { expected: ['h3'] }), b: port('red', 'h2', 12, ['db']) },
+    rules: { 'web from db': ['web', 'db'] },
+  },
+  {
+    name: 'expected on two, one of them with neighbours',
+    ...NONE,
+    ports: { a: port('red', 'h1', 11, ['web'], { expected: ['h2', 'h3'] }), b: port('red', 'h2', 12, ['db']) },
+    rules: { 'web from db': ['web', 'db'] },
+  },
+  {
+    name: 'it went to one of them: the host it left keeps it until it stands there',
+    ...NONE,
+    ports: { a: port('red', 'h3', 11, ['web'], { expected: ['-h1'] }), b: port('red', 'h2', 12, ['db']) },
+    rules: { 'web from db': ['web', 'db'] },
+  },
+  {
+    name: 'bound nowhere, and expected',
+    ...NONE,
+    ports: { a: port('red', '', 11, ['web'], { expected: ['h1', ABSENT] }), b: port('red', 'h2', 12, ['db']) },
+  },
+  {
     name: 'a router between networks, placed on a host that has neither',
     ...NONE,
     ports: { a: port('red', 'h1', 11), d: port('blue', 'h2', 14) },
@@ -230,6 +253,21 @@ test('squashed: many states between two looks', () => replay([...STATES, ...shuf
 test('each twice: the same state again changes nothing', () =>
   replay(STATES.slice(3, 6).flatMap((state) => [state, state])))
 
+test('a host below a ToR is reached by the address of that ToR', async () => {
+  const { rig, feed, hosts } = await shared
+  const state = STATES.find(({ tors }) => tors['tor1']) as State
+  await become(rig, now, state)
+  now = state
+  await rig.converged(hosts, [feed])
+  assert.deepEqual(
+    ['h2', ABSENT].map((host) => feed.worldOf('h1').get(`chassis/${host}`)),
+    [
+      { id: 'h2', tunnel_ip: '192.0.2.2' },
+      { id: ABSENT, tunnel_ip: '192.0.2.201' },
+    ],
+  )
+})
+
 test('with gaps: an agent that was away while states passed comes back from its disk', async () => {
   const { rig, feed, hosts } = await shared
   for (const [index, state] of [...STATES, ...shuffled(5)].entries()) {
@@ -246,19 +284,4 @@ test('with gaps: an agent that was away while states passed comes back from its 
     await using back = await rig.host(name, ['A'], { stateDir })
     await rig.converged([{ name, agent: back.agent }], [feed])
   }
-})
-
-test('a host below a ToR is reached by the address of that ToR', async () => {
-  const { rig, feed, hosts } = await shared
-  const state = STATES.find(({ tors }) => tors['tor1']) as State
-  await become(rig, now, state)
-  now = state
-  await rig.converged(hosts, [feed])
-  assert.deepEqual(
-    ['h2', ABSENT].map((host) => feed.worldOf('h1').get(`chassis/${host}`)),
-    [
-      { id: 'h2', tunnel_ip: '192.0.2.2' },
-      { id: ABSENT, tunnel_ip: '192.0.2.201' },
-    ],
-  )
 })

@@ -44,6 +44,7 @@ const port = (n: number, ips: readonly string[], part: Partial<PortObject> = {})
   allowed_address_pairs: [],
   dns_name: '',
   extra_dhcp_opts: [],
+  active: true,
   ...part,
 })
 const network = (subnets: readonly SubnetObject[]): NetworkObject => ({

@@ -32,6 +32,7 @@ export const port = (id: string, more: Partial<PortObject> = {}): PortObject => 
   allowed_address_pairs: [],
   dns_name: '',
   extra_dhcp_opts: [],
+  active: true,
   ...more,
 })
 
