@@ -18,7 +18,7 @@ let deliverer: Deliverer
 let rack = 0
 
 before(async () => {
-  const physical_networks = Array.from({ length: 9 }, (_, index) => `rack${index + 1}`)
+  const physical_networks = Array.from({ length: 19 }, (_, index) => `rack${index + 1}`)
   server = await testServer({
     settings: { networkVlanRanges: physical_networks.map((physical_network) => ({ physical_network, range: null })) },
   })
@@ -174,6 +174,85 @@ describe('the inventory of a segment', () => {
     await hostReports(server, 'c2', { bridge_mappings: { [one.physnet]: 'br-ex' } })
     await tell()
     assert.deepEqual([...nova.aggregates.values()][0]?.hosts, ['c2'])
+  })
+
+  test('hosts that an operator names are in the aggregate too, until neither he nor an agent says so', async () => {
+    const one = await routed()
+    await hostReports(server, 'both', { device_mappings: { [one.physnet]: ['eth1'] } })
+    const name = async (...hosts: string[]): Promise<void> =>
+      void answered(await server.admin.put(`segments/${one.segment}/hosts`, { hosts }), 200)
+    const known = async (): Promise<string[]> => {
+      await tell()
+      return [...([...nova.aggregates.values()][0]?.hosts ?? [])].sort()
+    }
+    assert.deepEqual(await known(), ['both'])
+    await name('metal', 'both')
+    assert.deepEqual(await known(), ['both', 'metal'])
+    await hostReports(server, 'both', { device_mappings: {} })
+    assert.deepEqual(await known(), ['both', 'metal'])
+    await name('metal')
+    assert.deepEqual(await known(), ['metal'])
+    await name()
+    assert.deepEqual(await known(), [])
+    assert.equal(nova.aggregates.size, 1, 'the segment has addresses still')
+  })
+
+  test('a host named while others change the provider is in the aggregate, whose id they leave in', async () => {
+    const one = await routed()
+    await tell()
+    const provider = placement.providers.get(one.segment)
+    assert.ok(provider)
+    provider.aggregates = []
+    provider.generation++
+    let conflicts = 3
+    placement.meanwhile = ({ method, path }) => {
+      if (method === 'PUT' && path.includes('/aggregates') && conflicts-- > 0) provider.generation++
+    }
+    answered(await server.admin.put(`segments/${one.segment}/hosts`, { hosts: ['named'] }), 200)
+    await tell()
+    const [aggregate] = nova.aggregates.values()
+    assert.deepEqual([aggregate?.hosts, provider.aggregates], [['named'], [aggregate?.uuid]])
+    assert.equal(placement.log.filter(({ status }) => status === 409).length, 3)
+  })
+
+  test('an address is counted when the port that waited for its host has it, of the segment the host is on', async () => {
+    const one = await routed()
+    await hostReports(server, `on-${one.physnet}`, { bridge_mappings: { [one.physnet]: 'br-ex' } })
+    const waiting = await server.admin.make('port', { network_id: one.network, device_owner: 'network:f5' })
+    assert.equal(waiting['ip_allocation'], 'deferred')
+    await tell()
+    assert.deepEqual(amounts(one), [11, 2])
+    const bind = { port: { 'binding:host_id': `on-${one.physnet}` } }
+    answered(await server.admin.put(`ports/${waiting['id']}`, bind), 200)
+    await tell()
+    assert.deepEqual(amounts(one), [11, 3])
+    answered(await server.admin.delete(`ports/${waiting['id']}`), 204)
+    await tell()
+    assert.deepEqual(amounts(one), [11, 2])
+  })
+
+  test('an address of IPv6 is reserved among those of IPv6', async () => {
+    const one = await routed()
+    const six = await server.admin.make('subnet', {
+      network_id: one.network,
+      segment_id: one.segment,
+      ip_version: 6,
+      cidr: `fd00:${rack}::/64`,
+      enable_dhcp: false,
+      allocation_pools: [{ start: `fd00:${rack}::10`, end: `fd00:${rack}::1f` }],
+    })
+    await tell()
+    assert.deepEqual(amounts(one, 'CUSTOM_IPV6_ADDRESS'), [17, 1])
+    const port = { network_id: one.network, device_owner: 'network:f5', fixed_ips: [{ subnet_id: six['id'] }] }
+    await server.admin.make('port', port)
+    await tell()
+    assert.deepEqual(
+      [amounts(one), amounts(one, 'CUSTOM_IPV6_ADDRESS')],
+      [
+        [11, 2],
+        [17, 2],
+      ],
+    )
   })
 
   test('Placement that is gone for an hour hears what is true then, once a segment', async () => {
