@@ -3,7 +3,7 @@
  * until the port is ACTIVE, for one port and for 500 at once, and what an agent's restart with them costs.
  * Needs root. Interfaces are internal ports of the switch: the plug itself costs what it costs Nova.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startAgent, stopAgent, waitForAgent } from '#lab/agents.ts'
 import type { Api } from '#lab/api.ts'
@@ -14,18 +14,18 @@ import type { Lab } from '#lab/state.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { connectOvsdb, type OvsdbClient } from '#protocol/ovsdb/client.ts'
 import { insert, mutate, named } from '#protocol/ovsdb/ops.ts'
+import { ending } from './ends.ts'
 import { table } from './table.ts'
 
-const NAME = 'bench'
 const MANY = 500
 
-interface Port {
+export interface Port {
   readonly id: string
   readonly mac_address: string
   readonly status: string
 }
 
-interface Rig {
+export interface Rig {
   readonly lab: Lab
   readonly api: Api
   readonly switches: ReadonlyMap<string, OvsdbClient>
@@ -33,10 +33,14 @@ interface Rig {
 }
 
 /** Interface names have at most 15 characters. */
-const tap = ({ id }: Port): string => `tap${id.slice(0, 11)}`
+const tap = ({ id }: Pick<Port, 'id'>): string => `tap${id.slice(0, 11)}`
 
 /** Plugs ports on a host in one transaction, as Nova's os-vif would one by one. */
-async function plug({ switches }: Rig, host: string, ports: readonly Port[]): Promise<void> {
+export async function plug(
+  { switches }: Rig,
+  host: string,
+  ports: readonly Pick<Port, 'id' | 'mac_address'>[],
+): Promise<void> {
   const ops = ports.flatMap((port, index) => {
     const external_ids = new Map([
       ['iface-id', port.id],
@@ -124,26 +128,36 @@ async function restart(
   return { ms: performance.now() - began, flowsBefore, flowsAfter: await flows() }
 }
 
-export async function benchLab(print: (text: string) => void): Promise<void> {
-  const root = await mkdtemp('/var/lib/deuteron/bench-lab-')
+/** A lab of three hosts with a network in it, taken down when the work is done. */
+export async function withRig(name: string, work: (rig: Rig) => Promise<void>): Promise<void> {
+  await mkdir('/var/lib/deuteron', { recursive: true })
+  const root = await mkdtemp(`/var/lib/deuteron/${name}-`)
   await chmod(root, 0o711)
-  const lab = await bringUp(root, { name: NAME, hosts: 3, datapath: 'netdev', server: 'own' }, (line) =>
+  const switches = new Map<string, OvsdbClient>()
+  await using _ = ending(async () => {
+    for (const client of switches.values()) client.close()
+    await bringDown(root, name)
+    await rm(root, { recursive: true, force: true })
+  })
+  const lab = await bringUp(root, { name, hosts: 3, datapath: 'netdev', server: 'own' }, (line) =>
     process.stderr.write(`${line}\n`),
   )
-  const switches = new Map<string, OvsdbClient>()
-  try {
-    for (const host of ['h1', 'h2', 'h3'])
-      switches.set(
-        host,
-        await connectOvsdb({ target: `unix:${lab.paths.ovsdb(host)}`, database: 'Open_vSwitch', log: silentLogger }),
-      )
-    const api = await labApi(lab)
-    const { network } = (await api.call('POST', 'networks', { network: { name: 'bench' } })) as {
-      network: { id: string; project_id: string }
-    }
-    await api.call('PUT', `quotas/${network.project_id}`, { quota: { port: -1 } })
-    await api.call('POST', 'subnets', { subnet: { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/20' } })
-    const rig: Rig = { lab, api, switches, network: network.id }
+  for (const host of ['h1', 'h2', 'h3'])
+    switches.set(
+      host,
+      await connectOvsdb({ target: `unix:${lab.paths.ovsdb(host)}`, database: 'Open_vSwitch', log: silentLogger }),
+    )
+  const api = await labApi(lab)
+  const { network } = (await api.call('POST', 'networks', { network: { name: 'bench' } })) as {
+    network: { id: string; project_id: string }
+  }
+  await api.call('PUT', `quotas/${network.project_id}`, { quota: { port: -1 } })
+  await api.call('POST', 'subnets', { subnet: { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/20' } })
+  await work({ lab, api, switches, network: network.id })
+}
+
+export const benchLab = (print: (text: string) => void): Promise<void> =>
+  withRig('bench', async (rig) => {
     await one(rig, 3)
     const single = await one(rig, 30)
     const at = (share: number): string => `${(single[Math.floor(share * single.length)] ?? 0).toFixed(0)} ms`
@@ -161,9 +175,4 @@ export async function benchLab(print: (text: string) => void): Promise<void> {
         ],
       ),
     )
-  } finally {
-    for (const client of switches.values()) client.close()
-    await bringDown(root, NAME)
-    await rm(root, { recursive: true, force: true })
-  }
-}
+  })

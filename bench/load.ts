@@ -58,7 +58,7 @@ export interface Measured {
   readonly perSecond: number
   /** Milliseconds the server's process computed, per request; null when not measured. */
   readonly cpuMs: number | null
-  /** Answers of another status than 2xx. */
+  /** Answers that were not accepted. */
   readonly failures: number
 }
 
@@ -68,18 +68,24 @@ export interface MeasureOptions {
   readonly calls: readonly Call[]
   /** CPU milliseconds used so far by the server. */
   readonly cpu?: () => number
+  /** Whether an answer is what was wanted; by default: any of status 2xx. */
+  readonly accept?: (answer: Answer) => boolean
+  /** No call begins after so many seconds; the figures are of those that did. */
+  readonly seconds?: number
 }
+
+export const succeeded = ({ status }: Answer): boolean => status >= 200 && status <= 299
 
 /** Runs the calls, at most `clients` at a time; answers the figures and the bodies in the order of the calls. */
 export async function measure(
   client: Client,
   options: MeasureOptions,
 ): Promise<{ measured: Measured; answers: Answer[] }> {
-  const { name, clients, calls, cpu } = options
+  const { name, clients, calls, cpu, accept = succeeded, seconds: limit = Number.POSITIVE_INFINITY } = options
   const answers: Answer[] = []
   let next = 0
   const worker = async (): Promise<void> => {
-    while (next < calls.length) {
+    while (next < calls.length && performance.now() < began + limit * 1000) {
       const index = next++
       answers[index] = await client.call(calls[index] as Call)
     }
@@ -91,20 +97,20 @@ export async function measure(
   const times = answers.map((one) => one.ms).sort((a, b) => a - b)
   const at = (share: number): number =>
     times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Number.NaN
-  const bad = answers.filter((one) => one.status < 200 || one.status > 299)
+  const bad = answers.filter((one) => !accept(one))
   if (bad[0])
     console.error(
       `${name}: ${bad.length} of ${answers.length} failed, first: ${bad[0].status} ${bad[0].text.slice(0, 300)}`,
     )
-  const cpuMs = cpu ? (cpu() - cpuBefore) / calls.length : null
+  const cpuMs = cpu ? (cpu() - cpuBefore) / answers.length : null
   const measured = {
     name,
     clients,
-    requests: calls.length,
+    requests: answers.length,
     p50: at(0.5),
     p95: at(0.95),
     p99: at(0.99),
-    perSecond: calls.length / seconds,
+    perSecond: answers.length / seconds,
     cpuMs,
     failures: bad.length,
   }

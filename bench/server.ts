@@ -3,44 +3,49 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readFileSync } from 'node:fs'
+import { ending } from './ends.ts'
 
-export interface BenchServer extends AsyncDisposable {
+/** What the processes of a server have used. */
+export interface Meter {
+  /** CPU milliseconds. */
+  readonly cpu: () => number
+  /** Proportional set size, MiB. */
+  readonly memory: () => number
+}
+
+export interface BenchServer extends Meter, AsyncDisposable {
   readonly url: string
+  /** Where agents connect, on the loopback address. */
+  readonly feedPort: number
   readonly token: string
   readonly projectId: string
   readonly dataDir: string
-  /** CPU milliseconds of the server's processes. */
-  readonly cpu: () => number
-  /** Proportional set size of the server's processes, MiB. */
-  readonly memory: () => number
 }
 
 const ROOT = join(import.meta.dirname, '..')
 const PORT = 19_896
+const FEED_PORT = 19_897
 
 export async function startServer(flags: readonly string[]): Promise<BenchServer> {
   const dataDir = await mkdtemp('/tmp/deuteron-bench-')
-  const child = spawn(join(ROOT, 'deuteron'), ['up', '--data', dataDir, '--port', String(PORT), ...flags], {
+  const ports = ['--port', String(PORT), '--feed-port', String(FEED_PORT)]
+  const child = spawn(join(ROOT, 'deuteron'), ['up', '--data', dataDir, ...ports, ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const end = ending(async () => {
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    if (child.kill('SIGTERM')) await gone
+    if (!process.env['BENCH_KEEP']) await rm(dataDir, { recursive: true, force: true })
   })
   await ready(child)
   const url = `http://127.0.0.1:${PORT}`
-  const { token, projectId } = await login(url, await readFile(join(dataDir, 'openrc'), 'utf8'))
-  const pid = Number((await readFile(join(dataDir, 'server.pid'), 'utf8')).split(' ')[0])
-  const sum = (read: (pid: number) => number) => () =>
-    [pid, ...childrenOf(pid)].reduce((total, one) => total + read(one), 0)
   return {
     url,
-    token,
-    projectId,
+    feedPort: FEED_PORT,
+    ...(await login(url, dataDir)),
     dataDir,
-    cpu: sum(cpuMs),
-    memory: sum(pssMib),
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGTERM')
-      await new Promise((resolve) => child.once('exit', resolve))
-      if (!process.env['BENCH_KEEP']) await rm(dataDir, { recursive: true, force: true })
-    },
+    ...(await meterOf(dataDir)),
+    [Symbol.asyncDispose]: () => end[Symbol.asyncDispose](),
   }
 }
 
@@ -50,7 +55,17 @@ const ready = (child: ChildProcess): Promise<void> =>
     child.once('exit', (code) => reject(new Error(`the server ended with ${code} before it was ready`)))
   })
 
-async function login(url: string, openrc: string): Promise<{ token: string; projectId: string }> {
+/** Of the server that `up` runs on a data folder. */
+export async function meterOf(dataDir: string): Promise<Meter> {
+  const pid = Number((await readFile(join(dataDir, 'server.pid'), 'utf8')).split(' ')[0])
+  const sum = (read: (pid: number) => number) => () =>
+    [pid, ...childrenOf(pid)].reduce((total, one) => total + read(one), 0)
+  return { cpu: sum(cpuMs), memory: sum(pssMib) }
+}
+
+/** A token of the administrator whom `up` made. */
+export async function login(url: string, dataDir: string): Promise<{ token: string; projectId: string }> {
+  const openrc = await readFile(join(dataDir, 'openrc'), 'utf8')
   const value = (name: string): string => new RegExp(`${name}='?([^'\\n]+)`).exec(openrc)?.[1] ?? ''
   const domain = { name: 'Default' }
   const user = { name: value('OS_USERNAME'), domain, password: value('OS_PASSWORD') }

@@ -1,4 +1,5 @@
 /** SQL statements per operation, counted in an API of its own: BEGIN and COMMIT left out. */
+import { hostReports } from '../test/lib/agents.ts'
 import { testServer } from '../test/lib/server.ts'
 import { table } from './table.ts'
 
@@ -19,6 +20,7 @@ export async function benchStatements(): Promise<string> {
   // The first port of a project makes its default group: that is not what a port costs.
   const warm = await admin.make('network', {})
   await admin.make('port', { network_id: warm['id'] })
+  await hostReports(server, 'h1')
   const network = await take('network create', admin.make('network', {}))
   const subnet = await take(
     'subnet create, DHCP',

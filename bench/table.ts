@@ -13,15 +13,19 @@ const HEAD = [
   'failures',
 ]
 
+/** What another has not measured stays empty. */
+const number = (value: number | null, digits: number): string =>
+  value === null || Number.isNaN(value) ? '' : value.toFixed(digits)
+
 const cells = (one: Measured): string[] => [
   one.name,
   String(one.clients),
   String(one.requests),
-  one.p50.toFixed(2),
-  one.p95.toFixed(2),
-  one.p99.toFixed(2),
-  one.perSecond.toFixed(0),
-  one.cpuMs === null ? '' : one.cpuMs.toFixed(2),
+  number(one.p50, 2),
+  number(one.p95, 2),
+  number(one.p99, 2),
+  number(one.perSecond, one.perSecond < 10 ? 1 : 0),
+  number(one.cpuMs, 2),
   one.failures === 0 ? '' : String(one.failures),
 ]
 

@@ -101,10 +101,15 @@ export const startServer = async (stack: AsyncDisposableStack, options: CloudOpt
   }
 }
 
+export interface HostsOptions extends Pick<CloudOptions, 'root' | 'folder' | 'feedPort' | 'url' | 'hosts'> {
+  /** Further flags of the agents. */
+  readonly flags?: readonly string[]
+}
+
 /** Simulated hosts `host-1` … `host-N`; resolves when the server knows the agents of all of them. */
 export const startHosts = async (
   stack: AsyncDisposableStack,
-  { root, folder, feedPort, url, hosts }: CloudOptions,
+  { root, folder, feedPort, url, hosts, flags = [] }: HostsOptions,
   token: string,
 ): Promise<void> => {
   const names = Array.from({ length: hosts }, (_, index) => (hosts === 1 ? 'host' : `host-${index + 1}`))
@@ -129,6 +134,7 @@ export const startHosts = async (
       `--bridge-mappings=${mappings.join(',')}`,
       `--state=${join(folder, 'agent')}`,
       '--log-level=warn',
+      ...flags,
     ]),
     log: join(folder, 'agent.log'),
     env: process.env,
