@@ -1,6 +1,6 @@
 /** Where things are: the links of pages and of version documents. */
 import type { ListRequest } from '#core/query.ts'
-import type { ListAnswer } from '#core/read.ts'
+import type { Listing } from '#core/read.ts'
 import type { FastifyRequest } from 'fastify'
 
 export interface Link {
@@ -23,7 +23,7 @@ export const isHost = (host: string): boolean =>
 export function pageLinks(
   request: FastifyRequest,
   { limit, reverse }: ListRequest,
-  { items, first, last }: ListAnswer,
+  { count, first, last }: Listing,
 ): Link[] {
   const link = (rel: string, id: string | null, backwards: boolean): Link => {
     const url = new URL(request.url, baseUrl(request))
@@ -33,7 +33,7 @@ export function pageLinks(
     if (backwards) url.searchParams.set('page_reverse', 'True')
     return { rel, href: url.href }
   }
-  const short = items.length < (limit ?? 0)
+  const short = count < (limit ?? 0)
   return [
     ...(short && !reverse ? [] : [link('next', last, false)]),
     ...(short && reverse ? [] : [link('previous', first, true)]),

@@ -98,18 +98,20 @@ async function list(
   const page = await listObjects(core, resource, request.caller, wanted, request.params['parent_id'])
   const links =
     wanted.limit === undefined ? '' : `,"${resource.plural}_links":${JSON.stringify(pageLinks(request, wanted, page))}`
-  void reply.type('application/json')
-  const { items } = page
-  if (items.length <= PIECE) return reply.send(`{"${resource.plural}":[${items.join(',')}]${links}}`)
-  return reply.send(Readable.from(pieces(`{"${resource.plural}":[`, items, `]${links}}`), { objectMode: false }))
+  const parts = [`{"${resource.plural}":[`, ...page.pieces.flatMap((piece) => [',', piece]).slice(1), `]${links}}`]
+  return sendParts(reply.type('application/json'), parts)
 }
 
-/** Objects sent at once; longer lists go out piece by piece, so that no second copy of the whole is made. */
-const PIECE = 1000
+/** Bytes up to which an answer is put together before it is sent. */
+const AT_ONCE = 256 * 1024
 
-function* pieces(head: string, items: readonly string[], tail: string): Generator<string> {
-  for (let from = 0; from < items.length; from += PIECE) {
-    yield `${from === 0 ? head : ','}${items.slice(from, from + PIECE).join(',')}`
+/** What was sent of a long answer may go: there is never a second copy of the whole. */
+function sendParts(reply: FastifyReply, parts: readonly (string | Buffer)[]): FastifyReply {
+  const rest = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))
+  const length = rest.reduce((total, part) => total + part.length, 0)
+  if (length <= AT_ONCE) return reply.send(Buffer.concat(rest))
+  const next = function* (): Generator<Buffer> {
+    for (let part = rest.shift(); part; part = rest.shift()) yield part
   }
-  yield tail
+  return reply.header('content-length', length).send(Readable.from(next(), { objectMode: false }))
 }

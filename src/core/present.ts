@@ -29,23 +29,33 @@ export function sightOf(policy: Policy, resource: ComposedResource, caller: Call
 export const withTwin = (names: readonly string[]): string[] =>
   names.flatMap((name) => (name === 'project_id' ? [name, 'tenant_id'] : [name]))
 
-/** `fields`: only these; undefined: all. */
-export function present(
+/** Makes what the caller sees of each object of a resource. `fields`: only these; undefined: all. */
+export function presenter(
   { policy }: { readonly policy: Policy },
+  resource: ComposedResource,
+  caller: Caller,
+  fields?: ReadonlySet<string>,
+): (object: Image) => Draft {
+  const { always, depends } = sightOf(policy, resource, caller)
+  return (object) => {
+    const image = asSeenBy(resource, object, caller.projectId)
+    const seen = [
+      ...always,
+      ...depends.filter((name) => policy.allows(`get_${resource.policyName}:${name}`, caller, image)),
+    ]
+    const shown: Draft = {}
+    for (const name of withTwin(seen)) {
+      if (!fields || fields.has(name)) shown[name] = image[name === 'tenant_id' ? 'project_id' : name] ?? null
+    }
+    return shown
+  }
+}
+
+/** The same for one object. */
+export const present = (
+  judge: { readonly policy: Policy },
   resource: ComposedResource,
   object: Image,
   caller: Caller,
   fields?: ReadonlySet<string>,
-): Draft {
-  const image = asSeenBy(resource, object, caller.projectId)
-  const { always, depends } = sightOf(policy, resource, caller)
-  const seen = [
-    ...always,
-    ...depends.filter((name) => policy.allows(`get_${resource.policyName}:${name}`, caller, image)),
-  ]
-  const shown: Draft = {}
-  for (const name of withTwin(seen)) {
-    if (!fields || fields.has(name)) shown[name] = image[name === 'tenant_id' ? 'project_id' : name] ?? null
-  }
-  return shown
-}
+): Draft => presenter(judge, resource, caller, fields)(object)

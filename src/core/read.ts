@@ -4,20 +4,15 @@ import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import { isStorable } from '#model/attribute.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
-import { historyBegins, type Image, listAsOf, objectAsOf } from '#store/history.ts'
-import { isVisible, listImages, listJson, type ListQuery } from '#store/list.ts'
+import { historyBegins, listAsOf, objectAsOf } from '#store/history.ts'
+import { isVisible, listImages, listJson, listPresented, type ListQuery } from '#store/list.ts'
+import { type Listing, startListing } from '#store/listing.ts'
 import { pageOf, visiblePast } from './past.ts'
-import { present, sightOf, withTwin } from './present.ts'
+import { present, presenter, sightOf, withTwin } from './present.ts'
 import type { ListRequest } from './query.ts'
 import { type ReadCore, visibleTo, visibleToday } from './visible.ts'
 
-export interface ListAnswer {
-  /** Each object as JSON text. */
-  readonly items: readonly string[]
-  /** Keys of the first and last object, for links; null when empty. */
-  readonly first: string | null
-  readonly last: string | null
-}
+export type { Listing } from '#store/listing.ts'
 
 /** What a path says of an object: its key, and its parent's id where it is part of one. */
 export interface Place {
@@ -74,9 +69,9 @@ export async function showObject(
   if (!filters) throw notFound(resource, place.id, place.parentId)
   if (asOf !== undefined && resource.key === 'id') return showAsOf(core, resource, place.id, caller, fields, asOf)
   const query: ListQuery = { visible: visibleTo(core, resource, caller), filters, sort: [] }
-  const [json] = await jsonOf(core, resource, caller, fields, query)
-  if (json === undefined) throw notFound(resource, place.id, place.parentId)
-  return json
+  const { pieces } = await listingOf(core, resource, caller, fields, query)
+  if (!pieces[0]) throw notFound(resource, place.id, place.parentId)
+  return pieces[0].toString()
 }
 
 async function showAsOf(
@@ -108,25 +103,15 @@ export async function listObjects(
   caller: Caller,
   asked: ListRequest,
   parentId?: string,
-): Promise<ListAnswer> {
+): Promise<Listing> {
   await requireParent(core, resource, parentId, caller)
   const request = { ...asked, filters: { ...asked.filters, ...placeFilters(resource, { parentId }) } }
   const { fields, asOf, ...query } = request
   if (asOf !== undefined) return listPast(core, resource, caller, request, asOf)
-  const { key } = resource
+  const place = query.marker === undefined ? undefined : { id: query.marker, parentId }
+  const marker = place && (await markerId(core, resource, caller, place))
   const visible = visibleTo(core, resource, caller)
-  const marker =
-    query.marker === undefined ? undefined : await markerId(core, resource, caller, { id: query.marker, parentId })
-  // Links need keys; without a limit there are no links.
-  const linked = query.limit !== undefined && fields && !fields.has(key)
-  const items = await jsonOf(core, resource, caller, linked ? new Set([...fields, key]) : fields, {
-    ...query,
-    ...(marker !== undefined && { marker }),
-    visible,
-  })
-  const keys = query.limit === undefined ? [] : items.map((item) => String((JSON.parse(item) as Image)[key]))
-  const shown = linked ? items.map((item) => without(key, item)) : items
-  return { items: shown, first: keys[0] ?? null, last: keys.at(-1) ?? null }
+  return listingOf(core, resource, caller, fields, { ...query, ...(marker !== undefined && { marker }), visible })
 }
 
 /** The id of the object that a page begins behind, which must be there for the caller where markers are not open. */
@@ -144,25 +129,21 @@ async function markerId(core: Core, resource: ComposedResource, caller: Caller, 
   return String(found['id'])
 }
 
-const without = (name: string, item: string): string => {
-  const { [name]: _, ...rest } = JSON.parse(item) as Record<string, unknown>
-  return JSON.stringify(rest)
-}
-
 async function listPast(
   core: ReadCore,
   resource: ComposedResource,
   caller: Caller,
   request: ListRequest,
   asOf: string,
-): Promise<ListAnswer> {
+): Promise<Listing> {
   await requireHistory(core, asOf)
   const seen = await visiblePast(core, resource, caller, await listAsOf(core.database, resource, asOf))
   const page = pageOf(resource, seen, request)
   if (!page) throw notFound(resource, String(request.marker))
-  const idOf = (image: Image | undefined): string | null => (image ? String(image['id']) : null)
-  const items = page.map((image) => JSON.stringify(present(core, resource, image, caller, request.fields)))
-  return { items, first: idOf(page[0]), last: idOf(page.at(-1)) }
+  const show = presenter(core, resource, caller, request.fields)
+  const listing = startListing()
+  for (const image of page) listing.add(JSON.stringify(show(image)), String(image['id']))
+  return listing.end()
 }
 
 /** What a request means that does not say otherwise. */
@@ -171,23 +152,18 @@ const assumedOf = ({ attributes }: ComposedResource): ListQuery['filters'] =>
     Object.entries(attributes).flatMap(([name, { assumed }]) => (assumed === undefined ? [] : [[name, [assumed]]])),
   )
 
-async function jsonOf(
-  core: ReadCore,
+async function listingOf(
+  core: Core,
   resource: ComposedResource,
   caller: Caller,
   fields: ReadonlySet<string> | undefined,
   asked: ListQuery,
-): Promise<string[]> {
+): Promise<Listing> {
   const filters = { ...assumedOf(resource), ...asked.filters }
   const query = { ...asked, filters, projectId: caller.projectId, ...(fields && { partial: true }) }
   const { always, depends } = sightOf(core.policy, resource, caller)
   const wanted = (name: string): boolean => !fields || fields.has(name)
-  if (!withTwin(depends).some(wanted)) {
-    const names = withTwin(always).filter(wanted)
-    return names.length === 0
-      ? (await listImages(core.database, resource, query)).map(() => '{}')
-      : listJson(core.database, resource, names, query)
-  }
-  const images = await listImages(core.database, resource, query)
-  return images.map((image) => JSON.stringify(present(core, resource, image, caller, fields)))
+  if (!withTwin(depends).some(wanted)) return listJson(core.database, resource, withTwin(always).filter(wanted), query)
+  const show = presenter(core, resource, caller, fields)
+  return listPresented(core.database, resource, query, (image) => JSON.stringify(show(image)))
 }

@@ -1,4 +1,5 @@
 /** Lists: one statement whatever their length, filtered, authorised, ordered and made into JSON where the rows are. */
+import type { Attribute } from '#model/attribute.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import {
   afterMarker,
@@ -13,8 +14,9 @@ import {
   type TagFilter,
   tagsSql,
 } from './condition.ts'
+import { type Listing, startListing } from './listing.ts'
 import type { Database } from './pool.ts'
-import { imageList, selectList } from './sql.ts'
+import { imageList, readExpression, selectList } from './sql.ts'
 
 export interface ListQuery {
   /** Which rows the caller may see. */
@@ -38,36 +40,56 @@ export interface ListQuery {
   readonly partial?: boolean
 }
 
-/** Each row as JSON text with these attributes. */
+/** Each object as JSON text with these attributes. */
 export async function listJson(
   database: Database,
   resource: ComposedResource,
   names: readonly string[],
   query: ListQuery,
-): Promise<string[]> {
-  const rows = await run<{ json: string }>(
-    database,
-    resource,
-    `row_to_json(o)::text as json`,
-    (binder) => selectList(resource, names, (attribute) => readFor(attribute, binder)),
-    query,
-  )
-  return rows.map((row) => row.json)
+): Promise<Listing> {
+  const columns = (binder: Binder): string => selectList(resource, names, (attribute) => readFor(attribute, binder))
+  return gather(database, resource, columns, query, (json) => json)
 }
 
-/** Each row with all its attributes, for callers whose rights differ from row to row. */
+/** The same where callers' rights differ from object to object: `present` makes the text of an image. */
+export const listPresented = (
+  database: Database,
+  resource: ComposedResource,
+  query: ListQuery,
+  present: (image: Record<string, unknown>) => string,
+): Promise<Listing> =>
+  gather(
+    database,
+    resource,
+    () => imageList(resource),
+    query,
+    (json) => present(JSON.parse(json)),
+  )
+
+async function gather(
+  database: Database,
+  resource: ComposedResource,
+  columns: (binder: Binder) => string,
+  query: ListQuery,
+  write: (json: string) => string,
+): Promise<Listing> {
+  const key = resource.attributes[resource.key] as Attribute
+  // Only the links of pages need keys.
+  const result = `row_to_json(o)::text${query.limit === undefined ? '' : `, (${readExpression(key)})::text`}`
+  const { text, params } = statementFor(resource, result, columns, query)
+  const listing = startListing(query.reverse)
+  await database.stream(text, params, ([json = '', key = null]) => listing.add(write(json), key))
+  return listing.end()
+}
+
+/** Each row with all its attributes. */
 export async function listImages(
   database: Database,
   resource: ComposedResource,
   query: ListQuery,
 ): Promise<Record<string, unknown>[]> {
-  const rows = await run<{ image: Record<string, unknown> }>(
-    database,
-    resource,
-    'row_to_json(o) as image',
-    () => imageList(resource),
-    query,
-  )
+  const { text, params } = statementFor(resource, 'row_to_json(o) as image', () => imageList(resource), query)
+  const rows = await database.query<{ image: Record<string, unknown> }>(text, params)
   return rows.map((row) => row.image)
 }
 
@@ -80,33 +102,37 @@ export async function isVisible(
   projectId: string | null,
 ): Promise<boolean> {
   const binder = new Binder(projectId)
-  const text = `/* once */ select 1 from ${resource.table} t where t.id = ${binder.bind(id)} and ${expressionSql(resource, visible, binder)}`
+  const text = `select 1 from ${resource.table} t where t.id = ${binder.bind(id)} and ${expressionSql(resource, visible, binder)}`
   return (await database.query(text, binder.params)).length > 0
 }
 
-async function run<R extends Record<string, unknown>>(
-  database: Database,
+/** `result`: made of `t`, the object's row, and `o`, its attributes. A page that was asked for backwards comes backwards. */
+function statementFor(
   resource: ComposedResource,
   result: string,
   columns: (binder: Binder) => string,
   query: ListQuery,
-): Promise<R[]> {
+): { readonly text: string; readonly params: readonly unknown[] } {
   const binder = new Binder(query.projectId)
-  const { where, keys } = conditions(resource, query, binder)
+  const { join, where, keys } = conditions(resource, query, binder)
   const limit = query.limit === undefined ? '' : ` limit ${binder.bind(query.limit)}`
-  const marker = query.marker === undefined ? '' : ` join ${resource.table} m on m.id = ${binder.bind(query.marker)}`
   // The expressions are evaluated for the rows that stay: those are chosen first.
-  const chosen = `select t.* from ${resource.table} t${marker} where ${where} order by ${orderBy(resource, keys, binder)}${limit}`
+  const chosen = `select t.* from ${resource.table} t${join} where ${where} order by ${orderBy(resource, keys, binder)}${limit}`
   const text = `select ${result} from (${chosen}) t, lateral (select ${columns(binder)}) o`
-  const rows = await database.query<R>(isUsual(query) ? text : `/* once */ ${text}`, binder.params)
-  return query.reverse ? rows.reverse() : rows
+  return { text: isUsual(query) ? text : `/* once */ ${text}`, params: binder.params }
 }
 
 /** Asked for in a way that many ask: worth preparing. Of the others there are as many as clients can think of. */
 const isUsual = ({ filters, sort, fixedIps, tags, changedSince, partial }: ListQuery): boolean =>
   Object.keys(filters).length <= 1 && sort.length <= 1 && !fixedIps && !tags && !changedSince && !partial
 
-function conditions(resource: ComposedResource, query: ListQuery, binder: Binder): { where: string; keys: SortKey[] } {
+interface Conditions {
+  readonly join: string
+  readonly where: string
+  readonly keys: SortKey[]
+}
+
+function conditions(resource: ComposedResource, query: ListQuery, binder: Binder): Conditions {
   const parts = [expressionSql(resource, query.visible, binder)]
   for (const [name, values] of Object.entries(query.filters)) parts.push(filterSql(resource, name, values, binder))
   if (query.fixedIps) parts.push(fixedIpsSql(query.fixedIps, binder))
@@ -116,8 +142,15 @@ function conditions(resource: ComposedResource, query: ListQuery, binder: Binder
     ? query.sort
     : [...query.sort, { name: 'id', descending: false }]
   const keys = named.map((key) => (query.reverse ? { ...key, descending: !key.descending } : key))
-  if (query.marker !== undefined) parts.push(afterMarker(resource, keys, binder))
-  return { where: parts.join(' and '), keys }
+  if (query.marker === undefined) return { join: '', where: parts.join(' and '), keys }
+  const marker = `${binder.bind(query.marker)}::uuid`
+  // Ids differ: in their order a page begins behind the marker itself, and an index leads there.
+  if (keys[0]?.name === 'id') {
+    const beyond = `t.id ${keys[0].descending ? '<' : '>'} ${marker}`
+    return { join: '', where: [...parts, beyond].join(' and '), keys }
+  }
+  const where = [...parts, afterMarker(resource, keys, binder)].join(' and ')
+  return { join: ` join ${resource.table} m on m.id = ${marker}`, where, keys }
 }
 
 /** Which of the objects that still exist satisfy the condition. */

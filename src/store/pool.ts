@@ -12,6 +12,9 @@ export interface Query {
   <R extends pg.QueryResultRow = pg.QueryResultRow>(text: string, params?: Params): Promise<R[]>
 }
 
+/** Receives the rows of one statement, each as its columns' values, while the others are on their way. */
+export type Stream = (text: string, params: Params, take: (row: string[]) => void) => Promise<void>
+
 export interface StoreOptions {
   readonly url: string
   readonly size: number
@@ -28,6 +31,8 @@ export interface Database {
   readonly onStatement: ((text: string) => void) | undefined
   /** One statement outside any transaction. */
   readonly query: Query
+  /** The same for long answers: no row is kept here. Text columns only. */
+  readonly stream: Stream
   close(): Promise<void>
 }
 
@@ -49,7 +54,7 @@ export function openDatabase({
     connectionTimeoutMillis: 5000,
     idleTimeoutMillis: 60_000,
     pipeline: true,
-    options: `-c deuteron.agent_down_time=${agentDownTime}s -c idle_in_transaction_session_timeout=30s -c statement_timeout=60s -c jit=off`,
+    options: `-c deuteron.agent_down_time=${agentDownTime}s -c idle_in_transaction_session_timeout=30s -c statement_timeout=60s -c jit=off -c plan_cache_mode=force_generic_plan`,
   })
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection broke'))
   // A checked-out connection that breaks emits too; without a listener the process would end.
@@ -63,7 +68,39 @@ export function openDatabase({
       throw translated(error)
     }
   }
-  return { pool, onStatement, query, close: () => pool.end() }
+  const stream: Stream = async (text, params, take) => {
+    const client = await pool.connect().catch((error: unknown) => Promise.reject(translated(error)))
+    let failure: Error | undefined
+    try {
+      await received(client, { ...statement(text, params, onStatement), rowMode: 'array' }, take)
+    } catch (error) {
+      failure = error as Error
+      throw translated(error)
+    } finally {
+      client.release(failure)
+    }
+  }
+  return { pool, onStatement, query, stream, close: () => pool.end() }
+}
+
+/** What `take` throws ends the handing on, and nothing else: the connection still hears the rest of the answer. */
+function received(client: pg.PoolClient, config: pg.QueryArrayConfig, take: (row: string[]) => void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let failed = false
+  const query = new pg.Query<string[]>(config)
+  query.on('row', (row) => {
+    if (failed) return
+    try {
+      take(row)
+    } catch (error) {
+      failed = true
+      reject(error)
+    }
+  })
+  query.on('error', reject)
+  query.on('end', () => resolve())
+  client.query(query)
+  return promise
 }
 
 const names = new Map<string, string>()
