@@ -5,6 +5,7 @@ import { silentLogger } from '#kernel/log.ts'
 import { type Flow, instructionsOf, keyOfFlow } from '#protocol/openflow/flow.ts'
 import type { WireKey, WireObject } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
+import type { Announcement } from './announce.ts'
 import { OWNER, packCookie } from './cookie.ts'
 import type { Slot } from './desired.ts'
 import { Engine } from './engine.ts'
@@ -32,6 +33,7 @@ function memory() {
   let reachable = true
   let flushable = true
   const emptied: number[] = []
+  const announced: Announcement[] = []
   let readBacks = 0
   const local = {
     ports: new Map([
@@ -76,6 +78,7 @@ function memory() {
           if (!flushable) throw new Error('the bridge went away')
           emptied.push(...zones)
         },
+        announce: async (frames) => void announced.push(...frames),
         onUp: () => undefined,
         onForeign: () => undefined,
         close: async () => undefined,

@@ -6,8 +6,9 @@
  */
 import type { Logger } from '#kernel/log.ts'
 import type { Flow } from '#protocol/openflow/flow.ts'
-import { emptyWorld, keyOf, type WireKey, type WireType, type World } from '#wire/objects.ts'
+import { emptyWorld, keyOf, splitKey, type WireKey, type WireType, type World } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
+import { announcementsOf } from './announce.ts'
 import { BASE, createDesired, type Desired, type Slot } from './desired.ts'
 import type { Numbers } from './numbers.ts'
 import { type FlowPlan, isEmpty, noteCarriedOut, planFlows, type SeenFlow } from './plan.ts'
@@ -55,6 +56,10 @@ export class Engine {
   readonly #sick = new Set<string>()
   /** Networks whose DHCP server does not answer, with what was reported of it. */
   readonly #unserved = new Map<string, string>()
+  /** Ports that are expected here: when they have come, it is announced. */
+  readonly #expected = new Set<string>()
+  /** Ports that have come and are not announced yet. */
+  readonly #arrived = new Set<string>()
   #world: World = emptyWorld()
   #inSync = false
   /** The agent has given the whole world once. */
@@ -86,11 +91,13 @@ export class Engine {
       if (facts.some((key) => key.startsWith('network/'))) this.#databaseChanged = true
       if (!this.#started) this.#facts.add(BASE)
       for (const key of facts) for (const name of this.#relations.update(world, key)) this.#facts.add(name)
+      for (const key of facts) if (key.startsWith('port/')) this.#noteArrival(splitKey(key).id)
       this.#started = true
       await this.#ensureSwitch()
       this.#compile()
       const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
       await Promise.all([this.#settle(), serving ? this.#serve() : null])
+      await this.#announce()
       return this.#report(keys)
     })
   }
@@ -171,6 +178,23 @@ export class Engine {
 
   idle(): Promise<void> {
     return this.#jobs.idle()
+  }
+
+  #noteArrival(id: string): void {
+    const port = this.#world.port.get(id)
+    if (port?.active === false) this.#expected.add(id)
+    else if (this.#expected.delete(id) && port) this.#arrived.add(id)
+  }
+
+  /** Once what they need stands. Lost is no more than time: the guest speaks for itself sooner or later. */
+  async #announce(): Promise<void> {
+    if (this.#arrived.size === 0) return
+    const view = this.#view()
+    const frames = [...this.#arrived].flatMap((id) => announcementsOf(id, view))
+    this.#arrived.clear()
+    await this.#options.flows.announce(frames).catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, 'ports that came here could not be announced')
+    })
   }
 
   #look(what: string, job: () => Promise<readonly Realization[]>): Promise<void> {

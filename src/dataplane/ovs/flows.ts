@@ -12,6 +12,7 @@ import { type Change, describe } from '#protocol/openflow/messages.ts'
 import type { MonitorUpdate } from '#protocol/openflow/replies.ts'
 import { createSwitchSession, type SwitchSession } from '#protocol/openflow/session.ts'
 import { createSignal } from '#protocol/socket.ts'
+import type { Announcement } from './announce.ts'
 import type { Slot } from './desired.ts'
 import type { FlowPlan, SeenFlow } from './plan.ts'
 import type { Flows } from './port.ts'
@@ -70,6 +71,12 @@ class BridgeFlows implements Flows {
     const client = this.#connected()
     await Promise.all(zones.map((zone) => client.flushZone(zone)))
   }
+
+  async announce(frames: readonly Announcement[]): Promise<void> {
+    const client = this.#connected()
+    await Promise.all(frames.map(({ actions, frame }) => client.inject(actions, frame)))
+  }
+
   onUp(listener: () => void): void {
     this.#ups.add(listener)
   }

@@ -1,5 +1,6 @@
 /** The narrow access to the host that the engine works through; tests put memory in its place. */
 import type { Flow } from '#protocol/openflow/flow.ts'
+import type { Announcement } from './announce.ts'
 import type { WantedSwitch } from './bridge-plan.ts'
 import type { Slot, SlotOf } from './desired.ts'
 import type { FlowPlan, SeenFlow } from './plan.ts'
@@ -21,6 +22,8 @@ export interface Flows {
   carryOut(plan: FlowPlan): Promise<ReadonlyMap<Slot, string>>
   /** Empties these conntrack zones. */
   forgetConnections(zones: readonly number[]): Promise<void>
+  /** Sends these frames. */
+  announce(frames: readonly Announcement[]): Promise<void>
   /** A new connection: nothing that was known of the bridge's flows holds any more. */
   onUp(listener: () => void): void
   /** Somebody else removed (null), changed or added these flows. */

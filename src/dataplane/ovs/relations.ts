@@ -18,8 +18,10 @@ export interface GroupShape {
 export interface Relations {
   /** Reads `key` from `world` and answers the names of changed facts, `key` itself first. */
   update(world: World, key: WireKey): readonly string[]
-  /** Ports of this host in a network, sorted. */
+  /** Ports that are on this host, of a network, sorted. */
   portsOf(network: string): readonly string[]
+  /** Ports of a network that are expected on this host. */
+  expectedIn(network: string): readonly string[]
   /** Other hosts that have ports of a network, sorted. */
   hostsOf(network: string): readonly string[]
   /** Null when the group is not in the world. */
@@ -37,12 +39,16 @@ export const fact = {
 
 export function createRelations(self: string): Relations {
   const ports = createBag()
+  const expected = createBag()
   const hosts = createBag()
   const shapes = new Map<string, GroupShape>()
   const up = new Set<string>()
 
-  const updatePort = (world: World, id: string): string[] =>
-    ports.put(id, world.port.get(id)?.network_id, id).map(fact.portsOf)
+  const updatePort = (world: World, id: string): string[] => {
+    const port = world.port.get(id)
+    expected.put(id, port?.active === false ? port.network_id : undefined, id)
+    return ports.put(id, port?.active ? port.network_id : undefined, id).map(fact.portsOf)
+  }
 
   const updateNeighbor = (world: World, id: string): string[] => {
     const neighbor = world.neighbor.get(id)
@@ -80,6 +86,7 @@ export function createRelations(self: string): Relations {
       return [key, ...updaters[type](world, id)]
     },
     portsOf: ports.list,
+    expectedIn: expected.list,
     hostsOf: hosts.list,
     shapeOf: (group) => shapes.get(group) ?? null,
     networkUp: (network) => up.has(network),

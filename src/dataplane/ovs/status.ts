@@ -108,4 +108,7 @@ export function servedBy(names: readonly string[], view: View): readonly WireKey
 
 /** The networks with their ports here. */
 export const withPorts = (networks: readonly string[], view: View): WireKey[] =>
-  networks.flatMap((id) => [`network/${id}` as const, ...view.portsOf(id).map((port) => `port/${port}` as const)])
+  networks.flatMap((id) => [
+    `network/${id}` as const,
+    ...[...view.portsOf(id), ...view.expectedIn(id)].map((port) => `port/${port}` as const),
+  ])

@@ -31,6 +31,8 @@ export interface View {
   object<T extends WireType>(type: T, id: string): WireTypes[T] | undefined
   networks(): readonly string[]
   portsOf(network: string): readonly string[]
+  /** Not noted: no flow of another object depends on it. */
+  expectedIn(network: string): readonly string[]
   hostsOf(network: string): readonly string[]
   shapeOf(group: string): GroupShape | null
   networkUp(network: string): boolean
@@ -63,6 +65,7 @@ export function recordingView({ world, local, relations, numbers, self }: Source
       reads.add(fact.portsOf(network))
       return relations.portsOf(network)
     },
+    expectedIn: relations.expectedIn,
     hostsOf: (network) => {
       reads.add(fact.hostsOf(network))
       return relations.hostsOf(network)

@@ -78,6 +78,7 @@ const objects = {
       network_id: few('n', 2),
       mac_address: fc.integer({ min: 1, max: 4 }).map(mac),
       admin_state_up: fc.boolean(),
+      active: fc.boolean(),
       port_security_enabled: fc.boolean(),
       security_groups: fc.uniqueArray(few('g', 3), { maxLength: 2 }),
       allowed_address_pairs: fc.array(

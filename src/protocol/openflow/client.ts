@@ -2,7 +2,7 @@
  * An OpenFlow 1.5 client for Open vSwitch on one connection (`unix:<bridge>.mgmt` or tcp).
  *
  * Interface: `connectSwitch` → `bundle` (atomic, ordered), `dumpFlows`, `dumpGroups`, `meter`, `ports`, `barrier`,
- * `flushZone`, `monitorFlows`, `closed`, `close`. It does not reconnect: `session.ts` does.
+ * `flushZone`, `inject`, `monitorFlows`, `closed`, `close`. It does not reconnect: `session.ts` does.
  */
 import { createWriter, type Writer } from './bytes.ts'
 import { sendBundle } from './bundle.ts'
@@ -20,6 +20,7 @@ import {
   writeMeter,
   writeMeterRequest,
   writeMonitorRequest,
+  writePacketOut,
   writePortRequest,
 } from './messages.ts'
 import {
@@ -51,6 +52,8 @@ export interface SwitchClient {
   ports(): Promise<SwitchPort[]>
   /** Forgets every connection of the conntrack zone (0 to 65535); costs the switch a look at all its connections. */
   flushZone(zone: number): Promise<void>
+  /** Has the switch send a frame by these actions; resolves when it is sent. */
+  inject(actions: string, frame: Buffer): Promise<void>
   /** Resolves when everything sent before is done. */
   barrier(): Promise<void>
   /** Tells every change of a flow from now on; resolves when the switch has agreed. Once a connection. */
@@ -98,6 +101,7 @@ function createClient(connection: Connection): SwitchClient {
     bundle: (changes) => (changes.length === 0 ? Promise.resolve() : sendBundle(connection, ++bundles, changes)),
     meter: (op, meter) => tell((out, xid) => writeMeter(out, xid, op, meter), `${op} meter=${meter.id}`),
     flushZone: (zone) => tell((out, xid) => writeFlushZone(out, xid, zone), `flush zone=${zone}`),
+    inject: (actions, frame) => tell((out, xid) => writePacketOut(out, xid, actions, frame), `send by ${actions}`),
     dumpFlows: (filter = {}) => ask((out, xid) => writeFlowRequest(out, xid, filter), readFlows),
     dumpGroups: () => ask(writeGroupRequest, readGroups),
     dumpMeters: () => ask(writeMeterRequest, readMeters),

@@ -13,6 +13,7 @@ export const TYPE = {
   echoReply: 3,
   experimenter: 4,
   featuresRequest: 5,
+  packetOut: 13,
   flowMod: 14,
   groupMod: 15,
   multipartRequest: 18,
@@ -27,6 +28,7 @@ export const MULTIPART = { flowDesc: 1, groupDesc: 7, meterDesc: 10, portDesc: 1
 export const BUNDLE = { open: 0, close: 2, commit: 4, discard: 6 } as const
 
 const ANY = 0xffffffff
+const NO_BUFFER = 0xffffffff
 const ALL_TABLES = 0xff
 
 /**
@@ -177,6 +179,19 @@ const CT_FLUSH_ZONE = 29
 /** `NXT_CT_FLUSH_ZONE` (Open vSwitch, nicira-ext.h): forgets every connection of a conntrack zone. */
 export const writeFlushZone = (out: Writer, xid: number, zone: number): void =>
   writeMessage(out, TYPE.experimenter, xid, () => out.u32(NICIRA).u32(CT_FLUSH_ZONE).zeros(6).u16(zone))
+
+/** A frame for the switch to send by these actions, as if it came from the controller. */
+export const writePacketOut = (out: Writer, xid: number, actions: string, frame: Buffer): void =>
+  writeMessage(out, TYPE.packetOut, xid, () => {
+    out.u32(NO_BUFFER)
+    const lengthAt = out.length
+    out.u16(0).zeros(2)
+    writeMatch(out, 'in_port=controller')
+    const start = out.length
+    writeActions(out, actions)
+    out.setU16(lengthAt, out.length - start)
+    out.bytes(frame)
+  })
 
 const ATOMIC_ORDERED = 3
 

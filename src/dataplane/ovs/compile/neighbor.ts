@@ -7,7 +7,7 @@ import { setTunnelTarget } from './network.ts'
 /** Nothing for what lives here: while a port moves, the port object is the newer truth. */
 export function compileNeighbor(id: string, view: View): Rule[] {
   const neighbor = view.object('neighbor', id)
-  if (!neighbor || neighbor.host === view.self || view.object('port', id)) return []
+  if (!neighbor || neighbor.host === view.self || view.object('port', id)?.active) return []
   const network = view.number('network', neighbor.network_id)
   const target = view.object('chassis', neighbor.host)?.tunnel_ip
   const addresses = neighbor.ip_addresses.filter((ip) => !ip.includes(':') && !ip.includes('/'))

@@ -79,14 +79,26 @@ function lookup(port: PortObject, key: number, network: number): Rule[] {
   const addresses = port.fixed_ips
     .map(({ ip_address }) => ip_address)
     .filter((ip) => !ip.includes(':') && !moved.some((pair) => covers(pair.ip_address, ip)))
+  const found = [set(REG.to, key), jump(TABLE.ingressGuard)]
+  const asksForItself = addresses.map((ip) =>
+    rule(TABLE.arpAnswer, 20, [is(REG.from, key), 'arp', `arp_tpa=${ip}`], [jump(TABLE.localLookup)]),
+  )
+  if (!port.active) return [...fromOutside(own, found), ...asksForItself]
   return [
-    rule(TABLE.localLookup, 10, own, [set(REG.to, key), jump(TABLE.ingressGuard)]),
-    ...addresses.flatMap((ip) => [
-      rule(TABLE.arpAnswer, 20, [is(REG.from, key), 'arp', `arp_tpa=${ip}`], [jump(TABLE.localLookup)]),
-      arpAnswer(network, ip, port.mac_address),
-    ]),
+    rule(TABLE.localLookup, 10, own, found),
+    ...asksForItself,
+    ...addresses.map((ip) => arpAnswer(network, ip, port.mac_address)),
   ]
 }
+
+/**
+ * A port that is expected takes what other hosts send it: they may know sooner than we that it is here, or later that
+ * it has left. For those of this host it is where its neighbour object says.
+ */
+const fromOutside = (match: readonly string[], found: readonly string[]): Rule[] =>
+  [ORIGIN.tunnel, ORIGIN.provider].map((origin) =>
+    rule(TABLE.localLookup, 10, [...match, is(REG.origin, origin)], found),
+  )
 
 /** What is for this port: multicast and its MACs, never its own frames. Without port security: whatever comes. */
 function receive(port: PortObject, key: number, stateful: boolean): Rule[] {
