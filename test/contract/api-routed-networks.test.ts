@@ -1,9 +1,10 @@
 /** Routed networks: addresses follow from hosts, hosts from agents or from an operator, bindings from addresses. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
 import { hostReports } from '../lib/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
-import { type Client, type TestServer, testServer } from '../lib/server.ts'
+import { type Client, type Reply, type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'
 
 type Item = Record<string, any>
@@ -248,6 +249,73 @@ describe('a port that moves', () => {
     await made({ network_id, fixed_ips: [{ subnet_id: first['id'] }], device_owner: 'compute:nova' })
     answered(await admin.delete(`subnets/${second['id']}`), 204)
     refused(await admin.delete(`subnets/${first['id']}`), 'SubnetInUse')
+  })
+})
+
+describe('whatever is asked', () => {
+  const HOSTS = ['h1', 'h2', 'h3', 'h12', 'metal', 'nowhere', '']
+  const step = fc.oneof(
+    fc.record({ op: fc.constant('make' as const), host: fc.constantFrom(...HOSTS), rack: fc.option(fc.nat(2)) }),
+    fc.record({ op: fc.constant('move' as const), host: fc.constantFrom(...HOSTS), port: fc.nat(9) }),
+    fc.record({
+      op: fc.constant('name' as const),
+      rack: fc.nat(2),
+      hosts: fc.uniqueArray(fc.constantFrom('metal', 'h3')),
+    }),
+    fc.record({ op: fc.constant('drop' as const), port: fc.nat(9) }),
+  )
+
+  test('a port’s addresses are of one segment that its host reached when it came, and it is bound there', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
+        const { network_id, racks } = await routed(3)
+        const rackOf = new Map(racks.map((one, index) => [one.subnet, index]))
+        const named: string[][] = [[], [], []]
+        const plugs: Record<string, readonly number[]> = { h1: [0], h2: [1], h3: [2], h12: [0, 1] }
+        const reach = (host: string): number[] =>
+          [0, 1, 2].filter((rack) => plugs[host]?.includes(rack) || named[rack]?.includes(host))
+        const ports = new Map<string, Item>()
+        const racksOf = (port: Item): number[] => [...new Set(subnetsOf(port).map((one) => rackOf.get(one) as number))]
+        /** The answer is as it has to be, and the port is what it has to be. */
+        const holds = async (reply: Reply, host: string, had: readonly number[]): Promise<void> => {
+          const reached = reach(host)
+          const fits = host === '' || (had.length > 0 ? had.every((one) => reached.includes(one)) : reached.length > 0)
+          if (reply.status >= 400) {
+            const exhausted = reply.body.NeutronError.type === 'IpAddressGenerationFailure'
+            return assert.ok(!fits || exhausted, `${reply.text} for ${host}, which reaches ${reached}`)
+          }
+          assert.ok(fits, `${host} reaches ${reached}, and took a port of ${had}`)
+          const { port } = reply.body
+          ports.set(port.id, port)
+          const [rack, ...more] = racksOf(port)
+          assert.deepEqual(more, [])
+          if (host === '') return
+          assert.ok(rack !== undefined && reached.includes(rack))
+          const bound = plugs[host]?.includes(rack) ?? false
+          assert.deepEqual(await levelsOf(port), bound ? [racks[rack]?.segment] : [], host)
+        }
+        for (const one of steps) {
+          const port = 'port' in one ? [...ports.values()][one.port % Math.max(1, ports.size)] : undefined
+          if (one.op === 'make') {
+            const wish = one.rack === null ? {} : { fixed_ips: [{ subnet_id: racks[one.rack]?.subnet }] }
+            const reply = await post({ network_id, 'binding:host_id': one.host, ...wish })
+            await holds(reply, one.host, one.rack === null ? [] : [one.rack])
+          } else if (one.op === 'name') {
+            named[one.rack] = one.hosts
+            answered(await admin.put(`segments/${racks[one.rack]?.segment}/hosts`, { hosts: one.hosts }), 200)
+          } else if (port && one.op === 'move') {
+            const stays = one.host === port['binding:host_id']
+            if (!stays) await holds(await put(port, { 'binding:host_id': one.host }), one.host, racksOf(port))
+          } else if (port) {
+            answered(await admin.delete(`ports/${port['id']}`), 204)
+            ports.delete(port['id'])
+          }
+        }
+        for (const id of ports.keys()) answered(await admin.delete(`ports/${id}`), 204)
+        answered(await admin.delete(`networks/${network_id}`), 204)
+      }),
+      { numRuns: 25 },
+    )
   })
 })
 

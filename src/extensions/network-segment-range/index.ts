@@ -25,7 +25,7 @@ export const networkSegmentRange = defineResource({
   },
   inTx: async (context, write) => {
     // More ids, perhaps those that a binding found exhausted.
-    if (write.op !== 'delete' && !write.internal) await context.retryBindings({})
+    if (write.op !== 'delete') await context.retryBindings({})
     if (write.op === 'create') return createRange(context, write)
     if (write.op === 'update') await updateRange(context, write)
     else await deleteRange(context, write)
