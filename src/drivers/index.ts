@@ -14,6 +14,10 @@ import { type VlanRange, vlanDriver } from './type/vlan.ts'
 
 export interface TypeSettings {
   readonly vniRanges: readonly IdRange[]
+  /** Null: as VXLAN's. */
+  readonly geneveVniRanges: readonly IdRange[] | null
+  /** Bytes. */
+  readonly geneveMaxHeaderSize: number
   readonly tunnelIdRanges: readonly IdRange[]
   readonly networkVlanRanges: readonly VlanRange[]
   readonly flatNetworks: readonly string[]
@@ -25,7 +29,7 @@ export const typeDrivers = (settings: TypeSettings): ReadonlyMap<string, TypeDri
       flatDriver(settings.flatNetworks),
       vlanDriver(settings.networkVlanRanges),
       tunnelDriver('vxlan', settings.vniRanges),
-      tunnelDriver('geneve', settings.vniRanges),
+      tunnelDriver('geneve', settings.geneveVniRanges ?? settings.vniRanges, settings.geneveMaxHeaderSize),
       tunnelDriver('gre', settings.tunnelIdRanges),
       localDriver,
     ].map((driver) => [driver.type, driver]),

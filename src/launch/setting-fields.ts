@@ -132,6 +132,16 @@ export const serverFields = {
     [{ first: 1, last: 65_535 }],
     'VXLAN and Geneve identifiers for tenant networks.',
   ),
+  geneveVniRanges: networks(
+    optional(list(idRange(1, 16_777_215))),
+    null,
+    'Geneve identifiers for tenant networks, where they differ; by default those of vni_ranges.',
+  ),
+  geneveMaxHeaderSize: networks(
+    whole(30, 288),
+    30,
+    'Bytes a Geneve header takes of the MTU beside the outer IP header; more than 30 where hosts send options.',
+  ),
   tunnelIdRanges: networks(
     list(idRange(1, 4_294_967_295)),
     [{ first: 1, last: 65_535 }],

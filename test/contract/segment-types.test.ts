@@ -66,3 +66,14 @@ test('each type leaves the same MTU', () => {
       )
   }
 })
+
+test('Geneve may have ids of its own, and longer headers', () => {
+  const more = { vni_ranges: '1:10', geneve_vni_ranges: '50:60', geneve_max_header_size: 50 }
+  const [vxlan, geneve] = ['vxlan', 'geneve'].map((type) => typeDrivers(settingsOf(more)).get(type))
+  assert.deepEqual([vxlan?.overhead, geneve?.overhead], [30, 50])
+  assert.deepEqual(
+    [vxlan, geneve].map((driver) => driver?.ranges.map(({ minimum, maximum }) => [minimum, maximum])),
+    [[[1, 10]], [[50, 60]]],
+  )
+  assert.deepEqual(typeDrivers(settingsOf({ vni_ranges: '1:10' })).get('geneve')?.ranges, vxlan?.ranges)
+})

@@ -14,10 +14,14 @@ export interface IdRange {
 
 const invalid = (sentence: string): ApiError => new ApiError('InvalidInput', { error_message: sentence })
 
-export function tunnelDriver(type: TunnelType, ranges: readonly IdRange[]): TypeDriver {
+export function tunnelDriver(
+  type: TunnelType,
+  ranges: readonly IdRange[],
+  overhead: number = OVERHEAD[type],
+): TypeDriver {
   return {
     type,
-    overhead: OVERHEAD[type],
+    overhead,
     ranges: ranges.map(({ first, last }) => ({ physical_network: null, minimum: first, maximum: last })),
     tenantPools: [{ physical_network: null }],
     check: ({ physical_network, segmentation_id }) => {
