@@ -3,12 +3,24 @@ import { ApiError } from '#kernel/errors.ts'
 import { eui64, formatIp, type Ip, parseIp } from '#kernel/ip.ts'
 import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
-import { giveBack, holdPools, lockPool, type NumberRange, setRanges, takeNumber, takeNumbers } from '#store/ranges.ts'
+import {
+  addRanges,
+  giveBack,
+  holdPools,
+  lockPool,
+  type NumberRange,
+  setRanges,
+  takeNumber,
+  takeNumbers,
+} from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 import { changeOf, choices, factsOf, type Ground, type SubnetFacts, type Wish, wishesOf } from './ipam-requests.ts'
 
 interface Taken extends FixedIp {
   readonly fromPool: boolean
+}
+interface Held extends Taken {
+  readonly port_id: string
 }
 
 type Ipam = Context['ipam']
@@ -16,70 +28,137 @@ type Find = (resource: 'subnet' | 'segment_host', where: Where) => Promise<reado
 
 const poolOf = (subnetId: string): string => `subnet:${subnetId}`
 
-export function createIpam(tx: Transaction, find: Find): Ipam {
-  const record = async (portId: string, taken: readonly Taken[]): Promise<void> => {
-    if (taken.length === 0) return
-    await tx.query(
-      `insert into ip_allocations (subnet_id, ip_address, port_id, from_pool)
-        select s, i, $1, p from unnest($2::uuid[], $3::inet[], $4::boolean[]) as x(s, i, p)`,
-      [portId, taken.map((one) => one.subnet_id), taken.map((one) => one.ip_address), taken.map((one) => one.fromPool)],
-    )
+/** What the port's write takes along: nothing of it is waited for before. */
+export interface PendingIpam extends Ipam {
+  /** Sends the holds of what was drawn; resolves when they and what was given back stand. */
+  settle(): Promise<void>
+  /** Gives back what was drawn ahead and not needed. */
+  finish(): Promise<void>
+}
+
+const HOLD = `insert into ip_allocations (subnet_id, ip_address, port_id, from_pool)
+  select s, i, o, p from unnest($1::uuid[], $2::inet[], $3::uuid[], $4::boolean[]) as x(s, i, o, p)`
+
+const RELEASE = `with gone as (
+    delete from ip_allocations a using unnest($2::uuid[], $3::inet[], $4::numeric[]) as x(s, i, n)
+    where a.port_id = $1 and a.subnet_id = x.s and a.ip_address = x.i and ${holdPools('$5::text[]')}
+    returning x.s, x.n, a.from_pool)
+  insert into free_ranges (pool, first, last) select 'subnet:' || s, n, n from gone where from_pool`
+
+export function createIpam(tx: Transaction, find: Find): PendingIpam {
+  const draws = createDraws(tx)
+  const drawn: Held[] = []
+  const sent: Promise<unknown>[] = []
+  const send = (statement: Promise<unknown>): void => {
+    statement.catch(() => undefined)
+    sent.push(statement)
   }
 
   const take = async (owner: AddressOwner, wishes: readonly Wish[]): Promise<FixedIp[]> => {
-    const fulfilled = new Map<Wish, Taken>()
+    const fulfilled = new Map<Wish, Held>()
     // Addresses named first: one that somebody names must not be drawn as any.
     for (const wish of [...wishes].sort((a, b) => Number(a.kind === 'any') - Number(b.kind === 'any')))
-      fulfilled.set(wish, await fulfil(tx, owner, wish))
-    const taken = wishes.map((wish) => fulfilled.get(wish) as Taken)
-    await record(owner.port_id, taken)
-    await claimReturned(tx, taken)
+      fulfilled.set(wish, { ...(await fulfil(draws, owner, wish)), port_id: owner.port_id })
+    const taken = wishes.map((wish) => fulfilled.get(wish) as Held)
+    drawn.push(...taken.filter((one) => one.fromPool))
+    await holdOutside(
+      tx,
+      taken.filter((one) => !one.fromPool),
+    )
     return taken.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }))
   }
 
-  const allocate: Ipam['allocate'] = async (owner, requests) => {
-    const ground = await readGround(find, owner)
-    const grounds = requests ? [ground] : choices(owner, ground)
-    return firstOf(tx, grounds, (one) => take(owner, wishesOf(owner, one, requests)))
+  const release = (portId: string, held: readonly FixedIp[]): void => {
+    if (held.length > 0) send(tx.query(RELEASE, [portId, ...releasedColumns(held)]))
   }
 
-  const release: Ipam['release'] = async (portId, held) => {
-    if (held.length === 0) return
-    const subnetIds = held.map((one) => one.subnet_id)
-    const gone = await tx.query<{ subnet_id: string; ip_address: string; from_pool: boolean }>(
-      `delete from ip_allocations a using unnest($2::uuid[], $3::inet[]) as x(s, i)
-        where a.port_id = $1 and a.subnet_id = x.s and a.ip_address = x.i and ${holdPools('$4::text[]')}
-        returning a.subnet_id, host(a.ip_address) as ip_address, a.from_pool`,
-      [portId, subnetIds, held.map((one) => one.ip_address), subnetIds.map(poolOf)],
-    )
-    for (const subnetId of new Set(gone.map((one) => one.subnet_id))) {
-      const mine = gone.filter((one) => one.subnet_id === subnetId && one.from_pool)
-      await giveBack(
-        tx,
-        poolOf(subnetId),
-        mine.map((one) => parseIp(one.ip_address)?.value as bigint),
-      )
-    }
-  }
-
-  const change: Ipam['change'] = async (owner, held, requests) => {
-    const ground = await readGround(find, owner)
-    const { subnets } = ground
-    const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
-    const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
-    await release(owner.port_id, leave)
-    const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
-    const open = subnets.some((one) => one.automatic && !handled.has(one.id))
-    const wishes = fresh.length > 0 || open ? wishesOf(owner, ground, fresh, keep, handled) : []
-    return [...keep, ...(await take(owner, wishes))]
+  const settle = async (): Promise<void> => {
+    if (drawn.length > 0) send(tx.query(HOLD, columnsOf(drawn.splice(0))))
+    await Promise.all(sent.splice(0))
   }
 
   return {
-    allocate,
-    release,
-    change,
-    setPools: (subnetId, pools) => setPools(tx, subnetId, pools),
-    newPools: (subnetId, pools) => setRanges(tx, poolOf(subnetId), rangesOf(pools), []),
+    expect: draws.expect,
+    allocate: async (owner, requests) => {
+      const ground = await readGround(find, owner)
+      const grounds = requests ? [ground] : choices(owner, ground)
+      // What is drawn where it may be undone is drawn for one port only.
+      if (grounds.length > 1) await draws.giveBack()
+      return firstOf(tx, grounds, (one) => take(owner, wishesOf(owner, one, requests)))
+    },
+    release: async (portId, held) => release(portId, held),
+    change: async (owner, held, requests) => {
+      const ground = await readGround(find, owner)
+      const { subnets } = ground
+      const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
+      const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
+      release(owner.port_id, leave)
+      const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
+      const open = subnets.some((one) => one.automatic && !handled.has(one.id))
+      const wishes = fresh.length > 0 || open ? wishesOf(owner, ground, fresh, keep, handled) : []
+      return [...keep, ...(await take(owner, wishes))]
+    },
+    setPools: async (subnetId, pools) => {
+      await settle()
+      await setPools(tx, subnetId, pools)
+    },
+    newPools: async (subnetId, pools) => send(addRanges(tx, poolOf(subnetId), rangesOf(pools))),
+    settle,
+    finish: async () => {
+      await draws.giveBack()
+      await settle()
+    },
+  }
+}
+
+const numberOf = (address: string): string => String(parseIp(address)?.value)
+
+function releasedColumns(held: readonly FixedIp[]): readonly unknown[] {
+  const subnetIds = held.map((one) => one.subnet_id)
+  const addresses = held.map((one) => one.ip_address)
+  return [subnetIds, addresses, addresses.map(numberOf), subnetIds.map(poolOf)]
+}
+
+const columnsOf = (held: readonly Held[]): readonly unknown[] => [
+  held.map((one) => one.subnet_id),
+  held.map((one) => one.ip_address),
+  held.map((one) => one.port_id),
+  held.map((one) => one.fromPool),
+]
+
+/** Numbers of pools, drawn for several ports at once where several are expected. */
+interface Draws {
+  readonly tx: Transaction
+  /** So many ports of the network will ask for any address. */
+  expect(networkId: string, ports: number): void
+  any(networkId: string, subnetId: string): Promise<bigint | undefined>
+  /** False: not free in the pool. */
+  exactly(subnetId: string, number: bigint): Promise<boolean>
+  giveBack(): Promise<void>
+}
+
+function createDraws(tx: Transaction): Draws {
+  /** By network: ports that still ask. By subnet: numbers drawn for them. */
+  const expected = new Map<string, number>()
+  const ahead = new Map<string, bigint[]>()
+  return {
+    tx,
+    expect: (networkId, ports) => void expected.set(networkId, ports),
+    any: async (networkId, subnetId) => {
+      const known = ahead.get(subnetId) ?? []
+      const numbers = known.length > 0 ? known : await takeNumbers(tx, poolOf(subnetId), expected.get(networkId) ?? 1)
+      ahead.set(subnetId, numbers)
+      return numbers.shift()
+    },
+    exactly: async (subnetId, number) => {
+      const numbers = ahead.get(subnetId) ?? []
+      const at = numbers.indexOf(number)
+      return at < 0 ? takeNumber(tx, poolOf(subnetId), number) : numbers.splice(at, 1).length > 0
+    },
+    giveBack: async () => {
+      expected.clear()
+      for (const [subnetId, numbers] of ahead) await giveBack(tx, poolOf(subnetId), numbers.splice(0))
+    },
   }
 }
 
@@ -110,43 +189,47 @@ async function firstOf<T>(
   return takeOn(grounds.at(-1) as Ground)
 }
 
-function fulfil(tx: Transaction, owner: AddressOwner, wish: Wish): Promise<Taken> {
-  if (wish.kind === 'any') return takeFromAny(tx, owner, wish.subnets)
+function fulfil(draws: Draws, owner: AddressOwner, wish: Wish): Promise<Taken> {
+  if (wish.kind === 'any') return takeFromAny(draws, owner, wish.subnets)
   const { id, block } = wish.subnet
   const ip = wish.kind === 'automatic' ? eui64(block, owner.mac_address) : (parseIp(wish.ip_address) as Ip)
-  return takeThis(tx, id, ip)
+  return takeThis(draws, id, ip)
 }
 
-async function takeFromAny(tx: Transaction, owner: AddressOwner, candidates: readonly SubnetFacts[]): Promise<Taken> {
+async function takeFromAny(draws: Draws, owner: AddressOwner, candidates: readonly SubnetFacts[]): Promise<Taken> {
+  const { network_id } = owner
   for (const { id, block } of candidates) {
-    const [number] = await takeNumbers(tx, poolOf(id), 1)
+    const number = await draws.any(network_id, id)
     if (number !== undefined)
       return { subnet_id: id, ip_address: formatIp({ version: block.version, value: number }), fromPool: true }
   }
   // The network may have gone, and its pools with it, while we waited for them.
-  const there = await tx.query('select 1 from networks where id = $1', [owner.network_id])
-  if (there.length === 0) throw new ApiError('NetworkNotFound', { net_id: owner.network_id })
+  const there = await draws.tx.query('select 1 from networks where id = $1', [network_id])
+  if (there.length === 0) throw new ApiError('NetworkNotFound', { net_id: network_id })
   throw new ApiError(
     'IpAddressGenerationFailure',
-    { net_id: owner.network_id },
+    { net_id: network_id },
     { reason: 'pools_exhausted', subnets: candidates.map((one) => one.id) },
   )
 }
 
 /** An address that nobody draws is taken from the pool like any other: free or held, never both. */
-async function takeThis(tx: Transaction, subnet_id: string, ip: Ip): Promise<Taken> {
-  return { subnet_id, ip_address: formatIp(ip), fromPool: await takeNumber(tx, poolOf(subnet_id), ip.value) }
-}
+const takeThis = async (draws: Draws, subnet_id: string, ip: Ip): Promise<Taken> => ({
+  subnet_id,
+  ip_address: formatIp(ip),
+  fromPool: await draws.exactly(subnet_id, ip.value),
+})
 
 /**
- * An address asked for by name may have been given back while the insert waited for its former holder to go: it is
- * then held and free at once, so it is taken now. Nobody else can have drawn it: their insert would wait for ours.
+ * Addresses that were not free in a pool are held at once. One asked for by name may have been given back while the
+ * insert waited for its former holder to go: it is then held and free at once, so it is taken now. Nobody else can have
+ * drawn it: their insert would wait for ours.
  */
-async function claimReturned(tx: Transaction, taken: readonly Taken[]): Promise<void> {
-  for (const { subnet_id, ip_address, fromPool } of taken) {
-    if (fromPool) continue
-    const number = parseIp(ip_address)?.value as bigint
-    if (await takeNumber(tx, poolOf(subnet_id), number))
+async function holdOutside(tx: Transaction, held: readonly Held[]): Promise<void> {
+  if (held.length === 0) return
+  await tx.query(HOLD, columnsOf(held))
+  for (const { subnet_id, ip_address } of held) {
+    if (await takeNumber(tx, poolOf(subnet_id), BigInt(numberOf(ip_address))))
       await tx.query('update ip_allocations set from_pool = true where subnet_id = $1 and ip_address = $2', [
         subnet_id,
         ip_address,

@@ -77,6 +77,11 @@ export async function createObjects(
   const attempted = attempt(core, 'create', resource, decoded[0] as Decoded)
   const work = async (unit: Unit): Promise<Draft> => {
     refuseAlways(unit, resource)
+    unit.foresee(
+      resource,
+      'create',
+      decoded.map(({ values }) => values),
+    )
     await requireParent(unit, resource, parentId)
     const wanted = decoded.map(({ values, given }) => ({ after: unit.fresh(values), given }))
     for (const { after, given } of wanted) await authorizeCreate(unit, resource, after, given)
@@ -286,7 +291,8 @@ async function lockVisible(
 ): Promise<Image> {
   await requireParent(unit, resource, place.parentId)
   const id = await idOf(unit, resource, place)
-  const before = id === undefined ? undefined : await unit.load(resource, id, lock)
+  const op = lock === 'delete' ? 'delete' : 'update'
+  const before = id === undefined ? undefined : await unit.loadToWrite(resource, op, id, lock)
   const { parent } = resource
   const inPlace = before && (!parent || before[parent.attribute] === place.parentId)
   if (inPlace && sees(unit, resource, unit.caller, before)) return before

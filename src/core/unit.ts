@@ -17,7 +17,7 @@ import { createBinding } from './binding/binding.ts'
 import type { Outside } from './binding/outside.ts'
 import type { MechanismDriver } from './contracts.ts'
 import { driverIssues, runDrivers } from './driver-hooks.ts'
-import { createIpam } from './ipam.ts'
+import { createIpam, type PendingIpam } from './ipam.ts'
 import { createPrefixes } from './prefixes.ts'
 import { present } from './present.ts'
 import { askToRebind } from './rebind-requests.ts'
@@ -69,6 +69,7 @@ export class Unit {
   readonly #going = new Set<string>()
   /** Parents of what was written, locked and as they were before. */
   readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
+  readonly #ipam: PendingIpam
   readonly tx: Transaction
   readonly model: Model
   readonly policy: Policy
@@ -95,6 +96,7 @@ export class Unit {
     this.settings = settings
     this.caller = caller
     this.author = author
+    this.#ipam = createIpam(tx, (name, where) => this.find(model.resource(name), where))
     this.context = {
       caller,
       now: this.now,
@@ -116,7 +118,7 @@ export class Unit {
       update: (resource, id, values) => this.#apart(() => this.updateInternal(resource, id, values)),
       remove: (resource, id) => this.#apart(() => this.removeInternal(resource, id)),
       afterWrite: (task) => void this.#after.push(task),
-      ipam: createIpam(tx, (name, where) => this.find(model.resource(name), where)),
+      ipam: this.#ipam,
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
       binding: createBinding({
@@ -162,8 +164,22 @@ export class Unit {
     const known = this.#cache.get(key) as Promise<T> | undefined
     if (known) return known
     const fresh = read()
+    // What was asked for ahead is not always waited for; whoever waits hears of the failure.
+    fresh.catch(() => undefined)
     this.#cache.set(key, fresh)
     return fresh
+  }
+
+  /** What the hooks will read of objects that are about to be written is asked for now, and waited for by them. */
+  foresee(resource: ComposedResource, op: Op, objects: readonly Readonly<Draft>[]): void {
+    for (const foresee of resource.foresees) foresee(this.context, op, objects as never)
+  }
+
+  /** The object, locked for a write, and with it what the hooks will read: that is as of the lock, for it is sent later. */
+  async loadToWrite(resource: ComposedResource, op: Op, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
+    const loading = this.load(resource, id, lock)
+    this.foresee(resource, op, [{ id }])
+    return loading
   }
 
   /** Writes decided objects of one resource: rows and change rows at once, then what waited for them. */
@@ -175,7 +191,9 @@ export class Unit {
     internal: boolean,
   ): Promise<Image[]> {
     for (const object of objects) await this.#holdParents(name, object)
-    const written = await writeObjects(this.tx, name, op, objects, before, this.author)
+    // Sent with the write: who holds the addresses, or has given them back.
+    const settled = this.#ipam.settle()
+    const [written] = await Promise.all([writeObjects(this.tx, name, op, objects, before, this.author), settled])
     this.#cache.clear()
     for (const { id, image } of written) {
       this.touched.push({ op, kind: name.name, id })
@@ -222,19 +240,19 @@ export class Unit {
   /** What waited for the end is done; parents of what was written get a new revision and a change row. */
   async bumpParents(): Promise<void> {
     for (const task of this.#atEnd.splice(0)) await task()
+    await this.#ipam.finish()
     for (const { resource, before } of this.#bumps.values()) {
       await this.write(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }
   }
 
-  /** Statements that move the quota counters, hottest rows last and always in the same order. */
+  /** The statement that moves the quota counters, always in the same order; none when nothing is counted. */
   countStatements(): { readonly text: string; readonly params: readonly unknown[] }[] {
-    return [...this.#counts.values()]
+    const counts = [...this.#counts.values()]
       .filter((count) => count.delta !== 0)
       .sort((a, b) => (`${a.projectId} ${a.resource}` < `${b.projectId} ${b.resource}` ? -1 : 1))
-      .map(({ projectId, resource, delta, enforce }) =>
-        countStatement(projectId, resource, delta, this.settings.quotas[resource] ?? -1, enforce),
-      )
+      .map((one) => ({ ...one, fallback: this.settings.quotas[one.resource] ?? -1 }))
+    return counts.length > 0 ? [countStatement(counts)] : []
   }
 
   /** A new object's attributes that nobody chooses. */
@@ -302,7 +320,7 @@ export class Unit {
 
   async removeInternal(definition: Resource, id: string): Promise<void> {
     const resource = this.model.resource(definition.name)
-    const before = await this.load(resource, id, 'delete')
+    const before = await this.loadToWrite(resource, 'delete', id, 'delete')
     if (!before) return
     await this.decide(resource, { op: 'delete', before, after: null, given: new Set(), internal: true })
     await this.write(resource, 'delete', [before], { [id]: before }, true)

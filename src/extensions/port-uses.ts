@@ -7,6 +7,7 @@ import {
   type Context,
   defineResource,
   type Draft,
+  type ExtensionPart,
   oneOf,
   optional,
   type Resource,
@@ -54,6 +55,11 @@ export const portUse = defineResource({
 interface FixedIp {
   readonly subnet_id: string
   readonly ip_address: string
+}
+
+/** What stands on ports that go, asked for with their locks. */
+export const foreseeUses: NonNullable<ExtensionPart['foresee']> = (context, op, ports) => {
+  if (op === 'delete') for (const { id } of ports) void context.find('port_use', { port_id: String(id) })
 }
 
 /** What a write of a port takes the ground from: all that stands on a port that goes, or on addresses it gives up. */

@@ -3,10 +3,11 @@ import type { Attribute, Audience } from './attribute.ts'
 import type { Extension, Resource, ResourceHooks } from './define.ts'
 
 /** A resource with everything the extensions added. */
-export interface ComposedResource extends Omit<Resource, 'check' | 'inTx' | 'attributes'> {
+export interface ComposedResource extends Omit<Resource, 'foresee' | 'check' | 'inTx' | 'attributes'> {
   readonly attributes: Readonly<Record<string, Attribute>>
   /** Attributes that depend on who asks, with where their lists stand. */
   readonly audiences: readonly (readonly [name: string, audience: Audience])[]
+  readonly foresees: readonly NonNullable<ResourceHooks<never>['foresee']>[]
   readonly checks: readonly NonNullable<ResourceHooks<never>['check']>[]
   readonly inTxs: readonly NonNullable<ResourceHooks<never>['inTx']>[]
 }
@@ -117,7 +118,7 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
   for (const part of parts) {
     for (const [name, attribute] of Object.entries(part.attributes ?? {})) add(name, attribute as Attribute, part.alias)
   }
-  const { check, inTx, ...rest } = resource
+  const { foresee, check, inTx, ...rest } = resource
   return Object.freeze({
     ...rest,
     actions: [...resource.actions, ...parts.flatMap((part) => part.actions ?? [])],
@@ -128,6 +129,9 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
       audience ? [[name, audience] as const] : [],
     ),
     attributes: Object.freeze(attributes),
+    foresees: [foresee, ...parts.map((part) => part.foresee)].filter(
+      (one) => one !== undefined,
+    ) as ComposedResource['foresees'],
     checks: [check, ...parts.map((part) => part.check)].filter(
       (one) => one !== undefined,
     ) as ComposedResource['checks'],

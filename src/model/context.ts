@@ -136,6 +136,8 @@ export interface Context {
   /** Runs in this transaction once the object being written stands in its table. */
   afterWrite(task: () => Promise<void>): void
   readonly ipam: {
+    /** So many ports of the network are about to ask for any address: they are drawn together. */
+    expect(networkId: string, ports: number): void
     /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressAlreadyAllocated. */
     allocate(owner: AddressOwner, requests: readonly AddressRequest[] | undefined): Promise<readonly FixedIp[]>
     /** Keeps what `requests` names again, and automatic addresses; takes what is new, gives back the rest. */

@@ -31,6 +31,11 @@ export interface Write<R = Readonly<Draft>> {
 
 /** Written as methods: a resource's hooks take its own row type, and a list of resources holds them all. */
 export interface ResourceHooks<R> {
+  /**
+   * Asks for what `inTx` will read of objects that are about to be written (an update's or a delete's say their id
+   * alone), so that it travels with the first statement. Waits for nothing.
+   */
+  foresee?(context: Context, op: Op, objects: readonly Partial<R>[]): void
   /** Pure. Answers all issues; which of them the caller sees is decided by precedence, not by position. */
   check?(write: Write<R>, limits: Limits): readonly ApiError[]
   /** In the transaction, before the row is written. Answers the attributes it decided. Not called when a check failed. */

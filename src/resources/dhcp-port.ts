@@ -2,12 +2,16 @@
 import type { Context } from '#model/define.ts'
 import { port } from './port.ts'
 
-/** Makes, changes or removes the network's DHCP port so that it has exactly the addresses it needs. */
-export async function ensureDhcpPort(context: Context, networkId: string): Promise<void> {
+/**
+ * Makes, changes or removes the network's DHCP port so that it has exactly the addresses it needs. `first`: the network
+ * had no subnets so far, and so has none.
+ */
+export async function ensureDhcpPort(context: Context, networkId: string, first = false): Promise<void> {
+  void context.load('network', networkId)
   // All of them: allocation asks for the same, and finds it remembered.
   const all = await context.find('subnet', { network_id: networkId })
   const subnets = all.filter((one) => one['enable_dhcp'] === true)
-  const [existing] = await context.find('port', { network_id: networkId, device_owner: 'network:dhcp' })
+  const [existing] = first ? [] : await context.find('port', { network_id: networkId, device_owner: 'network:dhcp' })
   const held = (existing?.['fixed_ips'] ?? []) as readonly { subnet_id: string; ip_address: string }[]
   const wanted = subnets.map(
     (one) => held.find((fixed) => fixed.subnet_id === one['id']) ?? { subnet_id: String(one['id']) },

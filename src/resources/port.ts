@@ -136,6 +136,13 @@ export const port = defineResource({
   },
   references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'] } },
   attributes,
+  foresee: (context, op, ports) => {
+    if (op !== 'create') return
+    for (const [networkId, asking] of Map.groupBy(ports, (one) => one.network_id)) {
+      void context.find('subnet', { network_id: networkId as string })
+      context.ipam.expect(networkId as string, asking.filter((one) => one.fixed_ips === undefined).length)
+    }
+  },
   check: (write, limits) => (write.op === 'delete' || write.internal ? [] : checkPort(write, limits)),
   inTx: async (context, write) => {
     if (write.op === 'create') return createPort(context, write)

@@ -122,16 +122,18 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   const [issue] = checkBlock(wanted, null)
   if (issue) throw issue
   const block = parsePrefix(wanted.cidr) as Prefix
-  await refuseOverlap(context, wanted)
+  const network = await context.load('network', wanted.network_id)
+  // The network is locked: its only subnet meets no other.
+  const first = (network?.['subnets'] as readonly string[] | undefined)?.length === 0
+  if (!first) await refuseOverlap(context, wanted)
   const gateway_ip = wanted.gateway_ip === undefined ? defaultGateway(block) : wanted.gateway_ip
   const allocation_pools = wanted.allocation_pools ?? defaultPools(block, gateway_ip)
-  const network = await context.load('network', wanted.network_id)
   const mtu = Number(network?.['mtu'])
   if (block.version === 6 && mtu < IPV6_MTU)
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
   await context.ipam.newPools(wanted.id, allocation_pools)
   context.afterWrite(async () => {
-    await ensureDhcpPort(context, wanted.network_id)
+    await ensureDhcpPort(context, wanted.network_id, first)
     if (isAutomatic(wanted)) await addressPorts(context, wanted.network_id)
   })
   return { ...origin, gateway_ip, allocation_pools, shared_with: network?.['shared_with'] ?? [] }

@@ -2,16 +2,26 @@
 import type { Database, Params } from './pool.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Moves a counter by `delta`; refuses with SQLSTATE DQ001 when `enforce` and the limit would be passed. */
-export const countStatement = (
-  projectId: string,
-  resource: string,
-  delta: number,
-  fallback: number,
-  enforce: boolean,
-): { readonly text: string; readonly params: Params } => ({
-  text: 'select quota_count($1, $2, $3, $4, $5)',
-  params: [projectId, resource, delta, fallback, enforce],
+/** One counter to move: by `delta`, to no more than the project's limit or `fallback` where it is enforced. */
+export interface Count {
+  readonly projectId: string
+  readonly resource: string
+  readonly delta: number
+  readonly fallback: number
+  readonly enforce: boolean
+}
+
+/** Moves the counters in the order given; refuses with SQLSTATE DQ001 when a limit would be passed. */
+export const countStatement = (counts: readonly Count[]): { readonly text: string; readonly params: Params } => ({
+  text: `select quota_count(p, r, d, f, e)
+    from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[]) as x(p, r, d, f, e)`,
+  params: [
+    counts.map((one) => one.projectId),
+    counts.map((one) => one.resource),
+    counts.map((one) => one.delta),
+    counts.map((one) => one.fallback),
+    counts.map((one) => one.enforce),
+  ],
 })
 
 /** Null unless the error is a refused count; then the limit and what was used of it. */

@@ -16,7 +16,7 @@ export interface NumberRange {
 /** A fresh pool is cut into at most so many ranges, that as many writers do not wait for each other. */
 const PARTS = 64n
 /** Not cut below this size. */
-const SMALLEST = 16n
+const SMALLEST = 64n
 
 const FOR = ' for '
 function familyOf(pool: string): string {
@@ -104,17 +104,15 @@ const TAKE_ONE = `with chosen as (
     union all select pool, $2::numeric + 1, last from chosen where last > $2::numeric)
   select 1 from chosen`
 
+const STILL_FREE = `select 1 from free_ranges where pool = $1 and seq = ${NEAREST} and last >= $2::numeric`
+
 /** Takes one given number out of the pool. False when it is not free there (taken, or outside the pool). */
 export async function takeNumber(tx: Transaction, pool: string, number: bigint): Promise<boolean> {
   const params = [pool, String(number)]
   for (;;) {
     if ((await tx.query(TAKE_ONE, params)).length > 0) return true
     // Whoever had locked its range may have split it, and the statement that waited does not see the parts.
-    const still = await tx.query(
-      `select 1 from free_ranges where pool = $1 and seq = ${NEAREST} and last >= $2::numeric`,
-      params,
-    )
-    if (still.length === 0) return false
+    if ((await tx.query(STILL_FREE, params)).length === 0) return false
   }
 }
 
@@ -135,7 +133,12 @@ export async function setRanges(
   taken: readonly bigint[],
 ): Promise<void> {
   await tx.query('delete from free_ranges where pool = $1', [pool])
-  const parts = subtract(ranges, taken).flatMap(cut)
+  await addRanges(tx, pool, subtract(ranges, taken))
+}
+
+/** Fills a pool that nobody knows yet. */
+export async function addRanges(tx: Transaction, pool: string, ranges: readonly NumberRange[]): Promise<void> {
+  const parts = ranges.flatMap(cut)
   if (parts.length === 0) return
   await tx.query(
     'insert into free_ranges (pool, first, last) select $1, f, l from unnest($2::numeric[], $3::numeric[]) as r(f, l)',

@@ -49,13 +49,22 @@ const standingInTheWay = (error: unknown): ApiError => new ApiError('Conflict', 
 async function once<T>(database: Database, work: (tx: Transaction) => Promise<Outcome<T>>): Promise<T> {
   const client = await database.pool.connect()
   let broken: Error | undefined
+  /** Why the transaction is aborted: what is sent before an answer is there hears only that it is. */
+  let cause: unknown
   try {
     // Sent at once, answered in order: the first statement of the work waits behind it in the socket, not here.
     database.onStatement?.('begin')
     inOneWrite(client)
     const begun = client.query(BEGIN)
     begun.catch(() => undefined)
-    const query: Query = async (text, params = []) => (await run(client, text, params, database)).rows as never
+    const query: Query = async (text, params = []) => {
+      try {
+        return (await run(client, text, params, database)).rows as never
+      } catch (error) {
+        if (!isAborted(error)) cause = error
+        throw error
+      }
+    }
     const { value, last = [], commit = true } = await work({ query })
     const tail = last.map(({ text, params }) => run(client, text, params, database))
     const end = run(client, commit ? 'commit' : 'rollback', [], database)
@@ -70,11 +79,14 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
           () => undefined,
           (rollbackError: Error) => rollbackError,
         )
-    throw error
+    throw isAborted(error) ? (cause ?? error) : error
   } finally {
     client.release(broken)
   }
 }
+
+/** in_failed_sql_transaction */
+const isAborted = (error: unknown): boolean => (error as { readonly code?: string }).code === '25P02'
 
 function run(client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> {
   inOneWrite(client)

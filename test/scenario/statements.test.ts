@@ -33,19 +33,19 @@ const MOST: Readonly<Record<string, number>> = {
   'share network with a subnet': 8,
   // With what goes with it: its RBAC policy (3), its segment (4); and looks for DHCP and BGP bindings, floating IPs and
   // whether it was allocated automatically.
-  'delete network': 18,
-  'create subnet': 16,
+  'delete network': 17,
+  'create subnet': 13,
   'update subnet': 6,
   // With its DHCP port, and a look for the network's other subnets.
-  'delete subnet': 20,
+  'delete subnet': 18,
   'create port': 7,
   'create port with a given address': 7,
-  'create 100 ports': 205,
+  'create 100 ports': 8,
   'update port': 3,
   // One looks whether the port's addresses are to be had on that host.
   'bind port': 5,
   // One looks for all that stands on it: floating IPs, forwardings, proxies, logs, …
-  'delete port': 7,
+  'delete port': 6,
   'show port': 1,
   'list ports': 1,
 }

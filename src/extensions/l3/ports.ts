@@ -2,7 +2,7 @@
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import { type Context, type Draft, type ExtensionPart, optional, uuid, type Write } from '#model/define.ts'
-import { lostUses } from '../port-uses.ts'
+import { foreseeUses, lostUses } from '../port-uses.ts'
 import { versionOf } from './addresses.ts'
 import { NOTHING } from './association.ts'
 import { floatingIp } from './floating-ip.ts'
@@ -29,6 +29,7 @@ export const routerPorts: ExtensionPart = {
   },
   references: { router_id: { resource: 'router' } },
   bumps: ['router_id'],
+  foresee: foreseeUses,
   async inTx(context, write) {
     const port = write as unknown as Write<Port>
     if (port.op === 'delete') await beforeDelete(context, port)
