@@ -153,8 +153,15 @@ N`)
 
   const plug = (name: Name, device: string): Promise<string> =>
     on(name).ovs.vsctl(
-      ...['add-port', 'br-int', device, '--', 'set', 'interface', device],
-      ...[`external_ids:iface-id=${guest['id']}`, `external_ids:attached-mac=${guest['mac_address']}`],
+      'add-port',
+      'br-int',
+      device,
+      '--',
+      'set',
+      'interface',
+      device,
+      `external_ids:iface-id=${guest['id']}`,
+      `external_ids:attached-mac=${guest['mac_address']}`,
     )
 
   /** What of a stream arrives while `disturb` happens in its middle. */

@@ -15,6 +15,7 @@ import {
   open,
   pause,
   portNumber,
+  sh,
   type Vm,
 } from './ovs-lab.ts'
 
@@ -167,6 +168,28 @@ describe('two hosts', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {
         }),
     )
     assert.ok(await eventually(() => vm(1).ping('10.0.0.2')), 'and a flat one without a tag')
+  })
+
+  test('a port that was expected is announced on the provider network when it has come', async () => {
+    const [here, there] = sides
+    assert.ok(here && there)
+    const coming = portNumber(5, { active: false })
+    const guest = await lab.vm(here.host, coming)
+    await apply(0, here.world.put('port', coming))
+    assert.ok(await eventually(() => here.host.stateOf(coming.id)?.state === 'done'))
+    const heard = sh(
+      `timeout 10 ip netns exec ${there.host.name} tcpdump -nel -c 3 -i eth1 'ether src ${coming.mac_address} and
+        (ether proto 0x8035 or (arp[6:2] = 1 and arp[14:4] = arp[24:4]) or (icmp6 and ip6[40] = 136))' 2>/dev/null`,
+    )
+    await pause(500)
+    await apply(0, here.world.put('port', { ...coming, active: true }))
+    const lines = (await heard).trim().split('\n')
+    assert.equal(lines.length, 3)
+    assert.match(lines[0] ?? '', /Reverse Request/i)
+    assert.match(lines[1] ?? '', /Request who-has 10\.0\.0\.5 tell 10\.0\.0\.5|Announcement 10\.0\.0\.5/)
+    assert.match(lines[2] ?? '', /neighbor advertisement, tgt is fd00::5/)
+    assert.ok(await guest.ping('10.0.0.2'))
+    await apply(0, here.world.drop('port', coming.id))
   })
 
   test('Geneve carries the network as VXLAN does', async () => {
