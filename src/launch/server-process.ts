@@ -33,7 +33,8 @@ export interface ServerOptions {
 
 /** Refuses an address that is in use or may not be used. `setting` names the flag that changes the port. */
 export const checkPort = async (host: string, port: number, setting: string): Promise<void> => {
-  const probe = createServer()
+  // A client that is already waiting for the server must not keep the probe open.
+  const probe = createServer((socket) => socket.destroy())
   try {
     await new Promise<void>((resolve, reject) => {
       probe.once('error', reject)

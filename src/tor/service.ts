@@ -143,12 +143,13 @@ async function say(
   { core, heartbeatMs, log }: Work,
   one: Served,
   report: TorReport,
-  { state }: TorStatus,
+  { state, reason }: TorStatus,
   startedAt: string,
 ): Promise<void> {
   const news = !isDeepStrictEqual(report, one.said)
   const due = state !== 'unreachable' && performance.now() - one.saidAt >= heartbeatMs
-  if (!news && !due) return
+  // Nothing is known before the first attempt has ended.
+  if ((state === 'unreachable' && reason === null) || (!news && !due)) return
   await storeReport(core, one.setting.name, report, startedAt)
   if (news) logNews(log.child({ name: one.setting.name, target: one.setting.target }), one.said, report)
   one.said = report

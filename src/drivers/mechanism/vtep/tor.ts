@@ -33,7 +33,7 @@ export type TorState = 'unreachable' | 'idle' | 'working' | 'failing' | 'in_sync
 
 export interface TorStatus {
   readonly state: TorState
-  /** Of the state, in one sentence; null where there is nothing to say. */
+  /** Of the state, in one sentence; null where there is nothing to say, or the first attempt to connect goes on. */
   readonly reason: string | null
   /** When this state began. */
   readonly since: Date
@@ -184,7 +184,7 @@ function createState(replica: OvsdbReplica) {
     problems: [] as readonly TorProblem[],
     set,
     read: (wanted: TorWant | null): TorStatus => {
-      if (!replica.connected) set('unreachable', replica.failure?.message ?? 'no connection yet')
+      if (!replica.connected) set('unreachable', replica.failure?.message ?? null)
       else if (held.state === 'unreachable') set(wanted ? 'working' : 'idle')
       const seen = wanted ? readTor(replica.table).switches.get(wanted.switch) : undefined
       const { repaired, problems } = state
