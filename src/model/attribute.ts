@@ -35,6 +35,8 @@ export interface Attribute<T = unknown> {
   readonly pg: string
   /** SQL expression over the resource's row alias `t` that reads the attribute; default: the column itself. */
   readonly sql: string | null
+  /** A row of another table that `sql` reads too. Null: none. */
+  readonly beside: Beside | null
   /** SQL over row `t` that holds when the attribute equals `?`, where an index serves that better than `sql`. Null: none. */
   readonly equals: string | null
   /** SQL over row `t` of a query for several values: a filter matches when any of them does. Null: the one that is read. */
@@ -54,6 +56,14 @@ export interface Audience {
   readonly list: string
   /** SQL over row `t` that gives the list as text[]. */
   readonly sql: string
+}
+
+/** At most one row of another table, under the alias `as`, that belongs to row `t`. Lists look it up once an object, whoever reads it. */
+export interface Beside {
+  readonly table: string
+  readonly as: string
+  /** SQL over `t` and the alias. Where no row satisfies it, `sql` must give null when its columns are null. */
+  readonly on: string
 }
 
 /** Stands in an audience for every project. */
@@ -79,6 +89,7 @@ export interface Options<T> {
   /** Stored column where it differs from the attribute's name; null: not stored. */
   readonly column?: string | null
   readonly sql?: string
+  readonly beside?: Beside
   readonly filterAmong?: string
   readonly equals?: string
   readonly audience?: Audience
@@ -107,6 +118,7 @@ const attribute = <T>(kind: Kind<T>, options: Options<T>): Attribute<T> =>
     column: options.audience ? null : options.column === undefined ? '' : options.column,
     filterAmong: options.filterAmong ?? null,
     equals: options.equals ?? null,
+    beside: options.beside ?? null,
     sql: options.audience ? `(${options.audience.sql} @> '{${EVERYONE}}'::text[])` : (options.sql ?? null),
   })
 

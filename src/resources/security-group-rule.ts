@@ -80,20 +80,16 @@ export const ruleTerms = {
   }),
 } as const
 
+const group = { table: 'security_groups', as: 'g', on: 'g.id = t.security_group_id' }
+
 const attributes = {
   ...identity,
   security_group_id: { ...uuid({ set: 'create', required: true, filter: true, sort: true }), parse: groupId },
   ...ruleTerms,
   remote_group_id: optional({ ...uuid({ set: 'create', filter: true, sort: true }), parse: groupId }),
   normalized_cidr: optional(cidr({ filter: true, sort: true, bareAddress: true })),
-  belongs_to_default_sg: flag({
-    filter: true,
-    sql: "(select g.name = 'default' from security_groups g where g.id = t.security_group_id)",
-  }),
-  'security_group:project_id': text({
-    visible: false,
-    sql: '(select g.project_id from security_groups g where g.id = t.security_group_id)',
-  }),
+  belongs_to_default_sg: flag({ filter: true, sql: "(g.name = 'default')", beside: group }),
+  'security_group:project_id': text({ visible: false, sql: 'g.project_id', beside: group }),
   ...standard,
 } as const
 export type SecurityGroupRule = Row<typeof attributes>

@@ -16,7 +16,7 @@ import {
 } from './condition.ts'
 import { type Listing, startListing } from './listing.ts'
 import type { Database } from './pool.ts'
-import { imageList, readExpression, selectList } from './sql.ts'
+import { besides, imageNames, readExpression, selectList } from './sql.ts'
 
 export interface ListQuery {
   /** Which rows the caller may see. */
@@ -47,8 +47,7 @@ export async function listJson(
   names: readonly string[],
   query: ListQuery,
 ): Promise<Listing> {
-  const columns = (binder: Binder): string => selectList(resource, names, (attribute) => readFor(attribute, binder))
-  return gather(database, resource, columns, query, (json) => json)
+  return gather(database, resource, { names, forCaller: true }, query, (json) => json)
 }
 
 /** The same where callers' rights differ from object to object: `present` makes the text of an image. */
@@ -58,25 +57,25 @@ export const listPresented = (
   query: ListQuery,
   present: (image: Record<string, unknown>) => string,
 ): Promise<Listing> =>
-  gather(
-    database,
-    resource,
-    () => imageList(resource),
-    query,
-    (json) => present(JSON.parse(json)),
-  )
+  gather(database, resource, { names: imageNames(resource) }, query, (json) => present(JSON.parse(json)))
+
+/** Which attributes are read, and whether flags that depend on who asks are worked out. */
+interface Wanted {
+  readonly names: readonly string[]
+  readonly forCaller?: boolean
+}
 
 async function gather(
   database: Database,
   resource: ComposedResource,
-  columns: (binder: Binder) => string,
+  wanted: Wanted,
   query: ListQuery,
   write: (json: string) => string,
 ): Promise<Listing> {
   const key = resource.attributes[resource.key] as Attribute
   // Only the links of pages need keys.
   const result = `row_to_json(o)::text${query.limit === undefined ? '' : `, (${readExpression(key)})::text`}`
-  const { text, params } = statementFor(resource, result, columns, query)
+  const { text, params } = statementFor(resource, result, wanted, query)
   const listing = startListing(query.reverse)
   await database.stream(text, params, ([json = '', key = null]) => listing.add(write(json), key))
   return listing.end()
@@ -88,7 +87,7 @@ export async function listImages(
   resource: ComposedResource,
   query: ListQuery,
 ): Promise<Record<string, unknown>[]> {
-  const { text, params } = statementFor(resource, 'row_to_json(o) as image', () => imageList(resource), query)
+  const { text, params } = statementFor(resource, 'row_to_json(o) as image', { names: imageNames(resource) }, query)
   const rows = await database.query<{ image: Record<string, unknown> }>(text, params)
   return rows.map((row) => row.image)
 }
@@ -110,7 +109,7 @@ export async function isVisible(
 function statementFor(
   resource: ComposedResource,
   result: string,
-  columns: (binder: Binder) => string,
+  { names, forCaller = false }: Wanted,
   query: ListQuery,
 ): { readonly text: string; readonly params: readonly unknown[] } {
   const binder = new Binder(query.projectId)
@@ -118,7 +117,10 @@ function statementFor(
   const limit = query.limit === undefined ? '' : ` limit ${binder.bind(query.limit)}`
   // The expressions are evaluated for the rows that stay: those are chosen first.
   const chosen = `select t.* from ${resource.table} t${join} where ${where} order by ${orderBy(resource, keys, binder)}${limit}`
-  const text = `select ${result} from (${chosen}) t, lateral (select ${columns(binder)}) o`
+  const read = (attribute: Attribute): string | null =>
+    attribute.beside ? attribute.sql : forCaller ? readFor(attribute, binder) : readExpression(attribute)
+  const beside = besides(names.flatMap((name) => resource.attributes[name] ?? []))
+  const text = `select ${result} from (${chosen}) t${beside}, lateral (select ${selectList(resource, names, read)}) o`
   return { text: isUsual(query) ? text : `/* once */ ${text}`, params: binder.params }
 }
 

@@ -5,9 +5,23 @@ import type { ComposedResource } from '#model/compose.ts'
 /** Identifiers come from the model, never from a request. */
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-/** How an attribute is read from row `t`; null for an input-only attribute. */
-export const readExpression = (attribute: Attribute): string | null =>
-  attribute.sql ?? (attribute.column === null ? null : `t.${quoteName(attribute.column)}`)
+/** How an attribute is read from row `t` alone; null for an input-only attribute. */
+export function readExpression({ sql, column, beside }: Attribute): string | null {
+  if (beside) return `(select ${sql} from ${beside.table} ${beside.as} where ${beside.on})`
+  return sql ?? (column === null ? null : `t.${quoteName(column)}`)
+}
+
+/** The rows beside `t` that these attributes read, each once. The limit keeps them look-ups: the order of rows stays. */
+export function besides(attributes: readonly Attribute[]): string {
+  const joins = attributes.flatMap(({ beside }) =>
+    beside
+      ? [
+          ` left join lateral (select * from ${beside.table} ${beside.as} where ${beside.on} limit 1) ${beside.as} on true`,
+        ]
+      : [],
+  )
+  return [...new Set(joins)].join('')
+}
 
 /** `expr as "attribute", …` over row `t`, each read by `read`; `tenant_id` is `project_id` under its old name. */
 export function selectList(
@@ -24,11 +38,10 @@ export function selectList(
 }
 
 /** Everything the product itself knows of an object, secrets apart. */
-export const imageList = (resource: ComposedResource): string =>
-  selectList(
-    resource,
-    Object.keys(resource.attributes).filter((name) => !resource.attributes[name]?.secret),
-  )
+export const imageList = (resource: ComposedResource): string => selectList(resource, imageNames(resource))
+
+export const imageNames = ({ attributes }: ComposedResource): string[] =>
+  Object.keys(attributes).filter((name) => !attributes[name]?.secret)
 
 /** Attribute name → stored column, for what is stored. */
 export const storedColumns = (resource: ComposedResource): readonly (readonly [string, string])[] =>

@@ -7,9 +7,8 @@ export const policyId = () => optional(uuid({ set: 'always', filter: true, polic
 /** Held, so that the policy's rules do not change while they are looked at. */
 export const references = { qos_policy_id: { resource: 'qos_policy', lock: 'share' } } as const
 
-/** The policy of the port's network, which holds where the port has none of its own. */
-export const NETWORK_POLICY = '(select n.qos_policy_id from networks n where n.id = t.network_id)'
-const POLICY = `coalesce(t.qos_policy_id, ${NETWORK_POLICY})`
+/** Of a port; its policy holds where the port has none of its own. */
+const network = { table: 'networks', as: 'n', on: 'n.id = t.network_id' }
 
 export const networkQos: ExtensionPart = {
   attributes: { qos_policy_id: policyId() },
@@ -31,13 +30,14 @@ export const networkQos: ExtensionPart = {
 export const portQos: ExtensionPart = {
   attributes: {
     qos_policy_id: policyId(),
-    qos_network_policy_id: optional(uuid({ sql: NETWORK_POLICY })),
+    qos_network_policy_id: optional(uuid({ sql: 'n.qos_policy_id', beside: network })),
     resource_request: optional(
       dictionary({
         policy: true,
         // Hardly any port has a policy: nothing is called for the others.
-        sql: `(case when ${POLICY} is not null
-          then port_resource_request(t.id, t.network_id, ${POLICY}, t.binding_vnic_type) end)`,
+        sql: `(case when coalesce(t.qos_policy_id, n.qos_policy_id) is not null then
+          port_resource_request(t.id, t.network_id, coalesce(t.qos_policy_id, n.qos_policy_id), t.binding_vnic_type) end)`,
+        beside: network,
       }),
     ),
   },

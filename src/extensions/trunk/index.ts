@@ -146,7 +146,8 @@ const details = defineExtension({
         trunk_details: optional(
           dictionary({
             policy: true,
-            sql: `(select json_build_object('trunk_id', k.id, 'sub_ports', ${subPortsOf}) from trunks k where k.port_id = t.id)`,
+            sql: `(case when k.id is not null then json_build_object('trunk_id', k.id, 'sub_ports', ${subPortsOf}) end)`,
+            beside: { table: 'trunks', as: 'k', on: 'k.port_id = t.id' },
           }),
           {},
         ),
