@@ -4,6 +4,7 @@
  * Nothing inside has outside effects; the whole is retried on deadlock. Which error a caller sees follows Neutron's
  * precedence: quota before policy before conflict.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
@@ -314,12 +315,13 @@ function requireRevision(before: Image, wanted: number | null): void {
   throw new ApiError('RevisionNumberConstraintFailed', { expected: wanted, current: before['revision_number'] })
 }
 
-/** A write that changes nothing stored is no change. */
+/** A write that changes nothing stored is no change; the order of keys, which PostgreSQL chooses, does not count. */
 function differs(resource: ComposedResource, before: Image, after: Image): boolean {
   const ignored = ['revision_number', 'updated_at']
-  return Object.keys(resource.attributes).some(
-    (name) => !ignored.includes(name) && JSON.stringify(before[name] ?? null) !== JSON.stringify(after[name] ?? null),
-  )
+  return Object.keys(resource.attributes).some((name) => {
+    const [old, now] = [before[name] ?? null, after[name] ?? null]
+    return !ignored.includes(name) && JSON.stringify(old) !== JSON.stringify(now) && !isDeepStrictEqual(old, now)
+  })
 }
 
 /** Refused for another reason while the quota is full as well: Neutron names the quota. */

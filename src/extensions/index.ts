@@ -5,6 +5,7 @@ import { addressScopes } from './address-scopes.ts'
 import { autoAllocatedTopology } from './auto-allocated-topology/index.ts'
 import { availabilityZones } from './availability-zones/index.ts'
 import { bgp } from './bgp/index.ts'
+import { bindingQuestions } from './binding/index.ts'
 import { conntrackHelpers } from './conntrack-helper/index.ts'
 import { conventions } from './conventions.ts'
 import { dataPlaneStatus } from './data-plane-status.ts'
@@ -52,6 +53,7 @@ export const extensions: readonly Extension[] = Object.freeze([
   ...trunkPorts,
   ...portAttributes,
   ...portBindings,
+  bindingQuestions,
   ...dns,
   subnetServiceTypes,
   ipAllocation,

@@ -133,6 +133,7 @@ test('every rule that shows objects of projects has a line around it; these show
     'get_network_segment_range',
     'get_outbox_event',
     'get_port_binding',
+    'get_port_binding_explanation',
     'get_quota',
     'get_rule_type',
     'get_segment',

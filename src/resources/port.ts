@@ -281,7 +281,8 @@ export const requestOf = (wanted: Port): BindingRequest => ({
 /** The answer as the port keeps it. A failure for the same reasons as before is the same failure, and as old. */
 export function bindingOf({ vif_type, vif_details, levels, failure }: BindingResult, old: Port | null) {
   const before = (old?.['binding:failure'] ?? null) as BindingFailure | null
-  const same = isDeepStrictEqual({ ...failure, at: before?.at }, before)
+  // What drivers say may hold more than JSON keeps.
+  const same = before && isDeepStrictEqual(JSON.parse(JSON.stringify({ ...failure, at: before.at })), before)
   return {
     'binding:vif_type': vif_type,
     'binding:vif_details': vif_details,

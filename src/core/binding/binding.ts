@@ -187,17 +187,24 @@ async function holds(
   levels: readonly BindingLevel[],
 ): Promise<boolean> {
   const { byHost } = await readFacts(tx, request, [request.host], outside.answers)
-  const facts = byHost.get(request.host) as PlanFacts
-  const used = ({ id }: BindableSegment): boolean => levels.some((one) => one.segment_id === id)
-  const plan = planBinding(
-    drivers.filter(({ name }) => levels.some((one) => one.driver === name)),
-    { ...facts, segments: facts.segments.filter(used), dynamic: facts.dynamic.filter(used) },
-  )
+  const only = drivers.map((driver) => onlyAt(driver, levels))
+  const plan = planBinding(only, byHost.get(request.host) as PlanFacts)
   if (plan.result === 'ask') throw new AskFirst([plan.asked])
-  const same = ({ driver, segment }: PlannedLevel, level: number): boolean =>
-    driver === levels[level]?.driver && segment.id === levels[level].segment_id
-  return plan.result === 'bound' && plan.levels.length === levels.length && plan.levels.every(same)
+  return plan.result === 'bound'
 }
+
+/** The driver, asked about nothing but its part in these levels. */
+const onlyAt = (driver: MechanismDriver, levels: readonly BindingLevel[]): MechanismDriver => ({
+  name: driver.name,
+  connectivity: driver.connectivity,
+  ...(driver.responsible && { responsible: (facts) => driver.responsible?.(facts) ?? false }),
+  ...(driver.ask && { ask: async (facts) => driver.ask?.(facts) }),
+  bind: (facts, outside) => {
+    const level = levels[facts.level]
+    const mine = level?.driver === driver.name && level.segment_id === facts.segment.id
+    return mine ? driver.bind(facts, outside) : { refused: 'not_its_part', facts: {} }
+  },
+})
 
 /** Plans without a write: what would have to be made is looked up among what is left. */
 async function look(

@@ -6,6 +6,7 @@ import { autoAllocatedTopology } from './auto-allocated-topology.ts'
 import { availabilityZone } from './availability-zone.ts'
 import { base } from './base.ts'
 import { bgp } from './bgp.ts'
+import { binding } from './binding.ts'
 import { extension } from './extension.ts'
 import { flavor } from './flavor.ts'
 import { floatingIp } from './floatingip.ts'
@@ -36,6 +37,7 @@ export const defaultsByArea = Object.freeze({
   subnets: subnet,
   ports: port,
   'bindings of ports': portBinding,
+  'questions about bindings': binding,
   'subnet pools': subnetPool,
   'address scopes': addressScope,
   'address groups': addressGroup,

@@ -1,0 +1,69 @@
+/** What to do about each documented reason why a driver does not bind a port: one sentence, made of the facts. Pure. */
+import type { BindingAttempt } from '#model/context.ts'
+
+type Facts = Readonly<Record<string, unknown>>
+type Remedy = (facts: Facts, attempt: Pick<BindingAttempt, 'driver' | 'level' | 'segment'>, host: string) => string
+
+const listed = (value: unknown): string => {
+  const items = Array.isArray(value) ? value.map(String) : value === undefined || value === null ? [] : [String(value)]
+  return items.length === 0 ? 'none' : items.join(', ')
+}
+const kindOf = ({ network_type, physical_network }: BindingAttempt['segment']): string =>
+  physical_network === null ? network_type : `${network_type} on ${physical_network}`
+
+const REMEDIES: Readonly<Record<string, Remedy>> = {
+  vnic_unsupported: ({ vnic_type, wanted, unwanted, supported }, { driver }) =>
+    wanted !== undefined
+      ? `A port of type ${vnic_type} is ${driver}'s only with ${wanted}: set that up, or choose another binding:vnic_type.`
+      : unwanted !== undefined
+        ? `A port of type ${vnic_type} with ${unwanted} is not ${driver}'s: take that out of binding:profile, or have another driver bind it.`
+        : `${driver} binds ports of type ${listed(supported)}, not ${vnic_type}: change binding:vnic_type, or configure a driver that binds it.`,
+  agent_absent: ({ agent_type }, _, host) =>
+    `Start the ${agent_type ?? 'agent'} on ${host}, or correct binding:host_id if the host is called otherwise: no such agent ever reported.`,
+  agent_dead: ({ agent_type }, _, host) =>
+    `Start the ${agent_type ?? 'agent'} on ${host} again, or mend its way to the server: it is silent for longer than agent_down_time.`,
+  physnet_not_mapped: ({ wanted, mapped }, _, host) =>
+    `Map ${wanted} on ${host} (bridge_mappings, or device mappings), or use a network on what it has: ${listed(mapped)}.`,
+  tunnel_type_unsupported: ({ wanted, supported }, _, host) =>
+    `Let the agent on ${host} build ${wanted} tunnels (it builds: ${listed(supported)}), which needs a tunnel address.`,
+  segment_type_unsupported: ({ supported }, { driver, segment }) =>
+    `${driver} carries ${listed(supported)}, not ${kindOf(segment)}: another driver must take this segment, or the network needs another one.`,
+  connectivity_unsuitable: (_, { driver }) =>
+    `${driver} needs an address: give the port a fixed IP, or have a driver of connectivity l2 bind it.`,
+  segment_not_of_fixed_ips: ({ segments }, _, host) =>
+    `The port's addresses are of segment ${listed(segments)}: use a host that reaches it, or give the port an address of a segment that ${host} reaches.`,
+  device_not_found: ({ wanted, slot, pci_slot }, _, host) =>
+    `${host} reports no such device (${listed(wanted ?? slot ?? pci_slot)}): compare binding:profile with what its agent reports.`,
+  tor_absent: (_, { driver }, host) =>
+    `Tell ${driver} the switch port that leads to ${host}, and map the switch's physical network on the host, if it stands below a switch at all.`,
+  tor_unreachable: ({ tor, unreachable }) =>
+    `Mend the way to the database of switch ${tor}${unreachable ? ` (${unreachable})` : ''}; ports are bound below it once it answers.`,
+  segment_ids_exhausted: ({ wanted }) =>
+    `Give ${listed(Array.isArray(wanted) ? wanted.map((one) => kindOf(one)) : wanted)} more segmentation ids (network_segment_ranges or network_vlan_ranges), or remove networks that hold some.`,
+  provider_not_responsible: ({ error, wanted, responsible }, { driver }) =>
+    error === 'UnknownResourceProvider'
+      ? `No driver knows resource provider ${listed(wanted)}: compare binding:profile (allocation) with what the host's agents report as bandwidths.`
+      : error === 'AmbiguousResponsibilityForResourceProvider'
+        ? `Drivers ${listed(responsible)} all claim resource provider ${listed(wanted)}: let only one of them report the device.`
+        : `The bandwidth was claimed at ${listed(responsible)}, not at ${driver}: nothing to do unless that driver refuses too.`,
+  driver_failed: ({ error }, { driver }) => `${driver} failed (${error}): report it to those who maintain the driver.`,
+  driver_timed_out: ({ limit_ms }, { driver }) =>
+    `What ${driver} asks did not answer within ${limit_ms} ms: see that it does, then write the port again.`,
+  contention: ({ rounds }, { driver }) =>
+    `Port or host changed ${rounds} times while ${driver} was asking: write the port again once it is quiet.`,
+  loop: (_, { driver }) =>
+    `${driver} carries the port on this segment already: nothing to do unless all others refuse too.`,
+  too_many_levels: ({ most }) =>
+    `Drivers pass the port on for more than ${most} levels: check what each leaves to the next.`,
+}
+
+/** The reasons that have a remedy here. */
+export const documented: readonly string[] = Object.keys(REMEDIES)
+
+/** A driver's own words win; a reason nobody documents is passed on as it is. Null: there is nothing to mend. */
+export function remedyOf(attempt: BindingAttempt, host: string): string | null {
+  if (attempt.reason === null) return null
+  if (attempt.remedy !== undefined) return attempt.remedy
+  const known = Object.hasOwn(REMEDIES, attempt.reason) ? REMEDIES[attempt.reason] : undefined
+  return known?.(attempt.facts, attempt, host) ?? `See what driver ${attempt.driver} means by ${attempt.reason}.`
+}
