@@ -63,19 +63,8 @@ const REFUSED: Retry = { firstMs: 200, maxMs: 60_000 }
 const PAUSE_MS = 50
 
 export function createTor({ connection, log }: TorOptions): Tor {
-  const { target, tls, retry = CONNECT, probeMs = 5_000 } = connection
-  const secure = tls ? { tls } : {}
-  // Attempts that fail are in the status; a ToR that is away for days is not to fill the log.
-  const quiet = log.child({}, { level: 'error' })
-  const replica = createReplica({
-    target,
-    ...secure,
-    database: DATABASE,
-    tables: MONITORED,
-    log: quiet,
-    retry,
-    probeMs,
-  })
+  const { target } = connection
+  const replica = follow(connection, log)
   const stop = new AbortController()
   const bell = createBell(stop.signal)
   const state = createState(replica)
@@ -134,6 +123,13 @@ export function createTor({ connection, log }: TorOptions): Tor {
       await Promise.all([running, replica.close()])
     },
   }
+}
+
+/** Attempts that fail are in the status; a ToR that is away for days is not to fill the log. */
+function follow(connection: TorOptions['connection'], log: Logger): OvsdbReplica {
+  const { target, tls, retry = CONNECT, probeMs = 5_000 } = connection
+  const options = { target, database: DATABASE, tables: MONITORED, retry, probeMs, ...(tls && { tls }) }
+  return createReplica({ ...options, log: log.child({}, { level: 'error' }) })
 }
 
 /**
