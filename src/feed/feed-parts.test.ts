@@ -16,7 +16,7 @@ import {
   wireProtocol,
 } from './derive.ts'
 import { listen } from './listener.ts'
-import { concernsDhcp, concernsRouter, createRealizations, verdict } from './realizations.ts'
+import { concernsDhcp, concernsRouter, createRealizations, readiness, verdict } from './realizations.ts'
 import { Relation } from './relation.ts'
 import { createSlots } from './slots.ts'
 import { pauseAfter } from './stream.ts'
@@ -92,6 +92,13 @@ test('a report moves a port only from its own host, for the known generation, an
   assert.equal(verdict('h2', report('done'), row), null)
   assert.equal(verdict('h1', report('done'), null), null)
   assert.equal(verdict('h1', { ...report('done'), kind: 'network' }, row), null)
+  const moving = { ...row, expected_on: ['h2'] }
+  assert.equal(verdict('h2', report('done'), moving), null)
+  assert.equal(readiness('h2', report('done'), moving), 'ready')
+  assert.equal(readiness('h2', report('pending'), moving), 'unready')
+  assert.equal(readiness('h2', report('done', 3), moving), null)
+  assert.equal(readiness('h1', report('done'), moving), null)
+  assert.equal(readiness('h2', report('done'), row), null)
 })
 
 const said = (state: Realization['state'], generation = 4): Realization => ({

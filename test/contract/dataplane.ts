@@ -187,6 +187,18 @@ export function dataplaneContract(name: string, make: () => Promise<DataplaneRig
     assert.ok(!(await rig.standing()).has(keyOf('port', PORT)))
   })
 
+  check('a port that is expected stands as one that is here, and stays when it comes', async (rig) => {
+    await plug(rig, PORT)
+    await using driver = await live(rig)
+    await driver.become({ ...whole, port: [{ ...port(PORT), active: false }] })
+    await driver.until(PORT, { state: 'done', generation: 1 })
+    const standing = await rig.standing()
+    assert.ok(standing.has(keyOf('port', PORT)))
+    await driver.become({ ...whole, port: [port(PORT, 2)] })
+    await driver.until(PORT, { state: 'done', generation: 2 })
+    assert.deepEqual(await rig.standing(), standing)
+  })
+
   check('a newer generation is reported even when nothing on the host changes', async (rig) => {
     await plug(rig, PORT)
     await using driver = await live(rig)

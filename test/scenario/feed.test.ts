@@ -411,6 +411,27 @@ test('agents that read older versions of ports and networks beside one that read
   assert.deepEqual(sent.allowed_address_pairs, [{ ip_address: '10.7.0.0/24', mac_address: sent.mac_address }])
 })
 
+test('an agent that knows no ports but those on its host is not told of those that are expected there', async () => {
+  await using rig = await cloud()
+  const feed = await rig.feed('A')
+  const old = await rig.host('h1', ['A'], { versions: { port: [1, 2, 3] } })
+  const newest = { name: 'h2', ...(await rig.host('h2', ['A'])) }
+  const before = spec(rig, 'h3', { expected: ['h1', 'h2'] })
+  await rig.edits.port('p', before, null)
+  await rig.converged([newest], [feed])
+  const id = idOf('p')
+  assert.equal(newest.agent.world.world.port.get(id)?.active, false)
+  await until('it has the network', () => old.agent.world.world.neighbor.has(id))
+  assert.ok(!old.agent.world.world.port.has(id))
+  const here = { ...before, host: 'h1', expected: ['h2'] }
+  await rig.edits.port('p', here, before)
+  await until('the port came', () => old.agent.world.world.port.get(id)?.active === true)
+  await rig.edits.port('p', { ...here, host: 'h2', expected: ['-h1'] }, here)
+  await until('the port left', () => !old.agent.world.world.port.has(id))
+  await rig.converged([newest], [feed])
+  assert.equal(newest.agent.world.world.port.get(id)?.active, true)
+})
+
 test('a DHCP option of a port and the domain of a network are one object each to whom they concern', async () => {
   await using rig = await cloud()
   const feed = await rig.feed('A')

@@ -42,7 +42,7 @@ function memory() {
     ]),
     dhcp: new Map(),
     tunnels: new Map([['vxlan', 9]]),
-    patches: new Map(),
+    patches: new Map([['phys1', 12]]),
   }
   const create = (): Engine =>
     new Engine({
@@ -110,6 +110,7 @@ function memory() {
     local,
     numbers,
     emptied,
+    announced,
     create,
     set dhcp(problem: string | null) {
       dhcpProblem = problem
@@ -173,6 +174,24 @@ test('a world becomes flows and reports; again it is neither written nor read', 
   assert.deepEqual(states(reports), { 'network/n1': '3 done', 'security_group/g1': '4 done', 'port/p1': '5 done' })
   await engine.reconcile(world, keysOf(world), true)
   assert.deepEqual([host.plans.length, host.readBacks], [1, 1])
+})
+
+test('a port that was expected and came is announced once, where physical switches carry its network', async () => {
+  for (const [type, frames] of [
+    ['vlan', 2],
+    ['vxlan', 0],
+  ] as const) {
+    const { host, world, put, engine } = scene()
+    const segment = { id: 's', network_type: type, physical_network: 'phys1', segmentation_id: 7 }
+    put('network/n1', { ...network, segments: [segment] })
+    const fixed_ips = [{ subnet_id: 's4', ip_address: '10.0.0.1' }]
+    put('port/p1', { ...p1, fixed_ips, active: false })
+    await engine.reconcile(world, keysOf(world), true)
+    assert.equal(host.announced.length, 0)
+    for (const generation of [6, 7])
+      await engine.reconcile(world, [put('port/p1', { ...p1, fixed_ips, generation })], true)
+    assert.equal(host.announced.length, frames, type)
+  }
 })
 
 test('another engine on the same host adopts every flow', async () => {
