@@ -5,8 +5,10 @@ import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import {
   addRanges,
+  dropPool,
   giveBack,
   holdPools,
+  lockingPool,
   lockPool,
   type NumberRange,
   setRanges,
@@ -102,6 +104,8 @@ export function createIpam(tx: Transaction, find: Find): PendingIpam {
       await settle()
       await setPools(tx, subnetId, pools)
     },
+    closePools: (where) => send(closePools(tx, where)),
+    dropPools: (subnetId) => send(dropPool(tx, poolOf(subnetId))),
     newPools: async (subnetId, pools) => send(addRanges(tx, poolOf(subnetId), rangesOf(pools))),
     settle,
     finish: async () => {
@@ -244,6 +248,14 @@ interface Pool {
 
 const rangesOf = (pools: readonly Pool[]): NumberRange[] =>
   pools.map(({ start, end }) => ({ first: parseIp(start)?.value as bigint, last: parseIp(end)?.value as bigint }))
+
+/** In one order, whoever closes several. */
+const closePools = (tx: Transaction, where: Parameters<Ipam['closePools']>[0]): Promise<unknown> =>
+  tx.query(
+    `select ${lockingPool('pool')} from (
+      select 'subnet:' || id as pool from subnets where ${'id' in where ? 'id' : 'network_id'} = $1 order by id offset 0) s`,
+    Object.values(where),
+  )
 
 /** The free ranges become `pools` minus what is held, while nobody takes or gives back. */
 async function setPools(tx: Transaction, subnetId: string, pools: readonly Pool[]): Promise<void> {

@@ -177,6 +177,7 @@ export class Unit {
 
   /** The object, locked for a write, and with it what the hooks will read: that is as of the lock, for it is sent later. */
   async loadToWrite(resource: ComposedResource, op: Op, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
+    for (const precede of resource.precedes) precede(this.context, op, id)
     const loading = this.load(resource, id, lock)
     this.foresee(resource, op, [{ id }])
     return loading

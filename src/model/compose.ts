@@ -3,10 +3,11 @@ import type { Attribute, Audience } from './attribute.ts'
 import type { Extension, Resource, ResourceHooks } from './define.ts'
 
 /** A resource with everything the extensions added. */
-export interface ComposedResource extends Omit<Resource, 'foresee' | 'check' | 'inTx' | 'attributes'> {
+export interface ComposedResource extends Omit<Resource, 'precede' | 'foresee' | 'check' | 'inTx' | 'attributes'> {
   readonly attributes: Readonly<Record<string, Attribute>>
   /** Attributes that depend on who asks, with where their lists stand. */
   readonly audiences: readonly (readonly [name: string, audience: Audience])[]
+  readonly precedes: readonly NonNullable<ResourceHooks<never>['precede']>[]
   readonly foresees: readonly NonNullable<ResourceHooks<never>['foresee']>[]
   readonly checks: readonly NonNullable<ResourceHooks<never>['check']>[]
   readonly inTxs: readonly NonNullable<ResourceHooks<never>['inTx']>[]
@@ -118,7 +119,7 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
   for (const part of parts) {
     for (const [name, attribute] of Object.entries(part.attributes ?? {})) add(name, attribute as Attribute, part.alias)
   }
-  const { foresee, check, inTx, ...rest } = resource
+  const { precede, foresee, check, inTx, ...rest } = resource
   return Object.freeze({
     ...rest,
     actions: [...resource.actions, ...parts.flatMap((part) => part.actions ?? [])],
@@ -129,12 +130,14 @@ function extend(resource: Resource, extensions: readonly Extension[], problems: 
       audience ? [[name, audience] as const] : [],
     ),
     attributes: Object.freeze(attributes),
-    foresees: [foresee, ...parts.map((part) => part.foresee)].filter(
-      (one) => one !== undefined,
-    ) as ComposedResource['foresees'],
-    checks: [check, ...parts.map((part) => part.check)].filter(
-      (one) => one !== undefined,
-    ) as ComposedResource['checks'],
-    inTxs: [inTx, ...parts.map((part) => part.inTx)].filter((one) => one !== undefined) as ComposedResource['inTxs'],
+    precedes: hooks<Hook<'precede'>>(precede, ...parts.map((part) => part.precede)),
+    foresees: hooks<Hook<'foresee'>>(foresee, ...parts.map((part) => part.foresee)),
+    checks: hooks<Hook<'check'>>(check, ...parts.map((part) => part.check)),
+    inTxs: hooks<Hook<'inTx'>>(inTx, ...parts.map((part) => part.inTx)),
   })
 }
+
+type Hook<Name extends keyof ResourceHooks<never>> = NonNullable<ResourceHooks<never>[Name]>
+
+/** Those that are there; each takes the row type of its own definition. */
+const hooks = <H>(...all: readonly (H | undefined)[]): readonly H[] => all.filter((one) => one !== undefined)

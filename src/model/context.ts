@@ -149,6 +149,13 @@ export interface Context {
     release(portId: string, held: readonly FixedIp[]): Promise<void>
     /** Makes a subnet's addresses allocatable: inclusive ranges, minus those already held. */
     setPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
+    /**
+     * Nobody takes or gives back addresses of the subnet, or of the network's subnets, until the end of the transaction.
+     * Who takes addresses locks the pool first and the network last: so does whoever ends either.
+     */
+    closePools(where: { readonly id: string } | { readonly network_id: string }): void
+    /** A subnet that goes, its pools closed, has none. */
+    dropPools(subnetId: string): void
     /** The same for a subnet that is being made: nobody has addresses of it yet. */
     newPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
   }

@@ -31,6 +31,8 @@ export interface Write<R = Readonly<Draft>> {
 
 /** Written as methods: a resource's hooks take its own row type, and a list of resources holds them all. */
 export interface ResourceHooks<R> {
+  /** Sends, before an object that is to be deleted is locked, the locks that others take before theirs on it. */
+  precede?(context: Context, op: Op, id: string): void
   /**
    * Asks for what `inTx` will read of objects that are about to be written (an update's or a delete's say their id
    * alone), so that it travels with the first statement. Waits for nothing.

@@ -50,6 +50,9 @@ export const network = defineResource({
   quota: 'network',
   inUse: ({ id }) => new ApiError('NetworkInUse', { net_id: id, ports: '' }, { reason: 'in_use' }),
   attributes,
+  precede: (context, op, id) => {
+    if (op === 'delete') context.ipam.closePools({ network_id: id })
+  },
   check: ({ after }) => {
     if (!after) return []
     const tooSmall = after.mtu > 0 && after.mtu < 68

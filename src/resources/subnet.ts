@@ -105,6 +105,9 @@ export const subnet = defineResource({
     subnetpool_id: { resource: 'subnetpool', lock: 'update' },
   },
   bumps: ['network_id'],
+  precede: (context, op, id) => {
+    if (op === 'delete') context.ipam.closePools({ id })
+  },
   attributes,
   check: (write, limits) => (write.op === 'delete' ? [] : checkSubnet(write, limits)),
   inTx: async (context, write) => {
@@ -171,7 +174,7 @@ async function deleteSubnet(context: Context, before: Subnet): Promise<void> {
   const { id, subnetpool_id, cidr } = before
   await lockNetwork(context, before)
   await takeAddresses(context, before)
-  await context.ipam.setPools(id, [])
+  context.ipam.dropPools(id)
   if (!subnetpool_id || !cidr) return
   await context.load('subnetpool', subnetpool_id, 'update')
   await context.prefixes.giveBack(subnetpool_id, cidr)

@@ -36,7 +36,12 @@ export const holdPools = (names: string): string =>
 
 /** Before a pool and those set apart from it are made anew: nobody takes or gives back until this transaction ends. */
 export const lockPool = (tx: Transaction, pool: string): Promise<unknown> =>
-  tx.query(`select pg_advisory_xact_lock(hashtextextended(${familyOf('$1')}, 0))`, [pool])
+  tx.query(`select ${lockingPool('$1')}`, [pool])
+
+/** The same, of a pool's name in SQL. */
+export function lockingPool(pool: string): string {
+  return `pg_advisory_xact_lock(hashtextextended(${familyOf(pool)}, 0))`
+}
 
 /** Holds a pool in a statement of its own: what is read after it is as the last one who made the pool left it. */
 export const holdPool = (tx: Transaction, pool: string): Promise<unknown> => tx.query(`select ${HOLD}`, [pool])
@@ -132,9 +137,12 @@ export async function setRanges(
   ranges: readonly NumberRange[],
   taken: readonly bigint[],
 ): Promise<void> {
-  await tx.query('delete from free_ranges where pool = $1', [pool])
+  await dropPool(tx, pool)
   await addRanges(tx, pool, subtract(ranges, taken))
 }
+
+export const dropPool = (tx: Transaction, pool: string): Promise<unknown> =>
+  tx.query('delete from free_ranges where pool = $1', [pool])
 
 /** Fills a pool that nobody knows yet. */
 export async function addRanges(tx: Transaction, pool: string, ranges: readonly NumberRange[]): Promise<void> {

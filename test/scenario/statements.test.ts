@@ -33,11 +33,11 @@ const MOST: Readonly<Record<string, number>> = {
   'share network with a subnet': 8,
   // With what goes with it: its RBAC policy (3), its segment (4); and looks for DHCP and BGP bindings, floating IPs and
   // whether it was allocated automatically.
-  'delete network': 17,
+  'delete network': 18,
   'create subnet': 13,
   'update subnet': 6,
   // With its DHCP port, and a look for the network's other subnets.
-  'delete subnet': 18,
+  'delete subnet': 16,
   'create port': 7,
   'create port with a given address': 7,
   'create 100 ports': 8,
