@@ -14,7 +14,7 @@ import {
   startServer,
   waitForHealth,
 } from '#launch/server-process.ts'
-import { loadSettings, type ServerSettings } from '#launch/settings.ts'
+import { loadSettings, pathFlags, type ServerSettings } from '#launch/settings.ts'
 import { messageOf, UserError } from '#launch/user-error.ts'
 import type { Command, CommandContext } from './command.ts'
 import { columns } from './output.ts'
@@ -36,7 +36,8 @@ DIR/clouds.yaml for the openstack client and prints "ready URL" when it serves. 
 Every setting of docs/reference/config.md is taken as a flag, too.`,
 
   run: async (args, context) => {
-    const { settings } = loadSettings('server', args, context.env)
+    const loaded = loadSettings('server', args, context.env)
+    const { settings } = loaded
     const account = isRoot() ? accountNamed(settings.user) : currentAccount()
     const folder = prepareDataFolder(settings.dataDir, account)
     checkFeedSocket(settings, account)
@@ -47,7 +48,7 @@ Every setting of docs/reference/config.md is taken as a flag, too.`,
     return await serve({
       // awaited: the lock is held meanwhile
       settings,
-      args,
+      args: [...args, ...pathFlags(loaded)],
       account,
       folder,
       context,

@@ -2,8 +2,9 @@
  * From the configured names to the mechanism drivers, in order: those that are built in, and those of others, which are
  * modules found by path or package name. Everything that is wrong is found at start and told together.
  */
-import { existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
+import { userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { MechanismDriver } from '#core/contracts.ts'
@@ -77,12 +78,11 @@ export async function loadMechanismDrivers(
 
 /** The driver that a module holds, or what is wrong, without a full stop. */
 async function fromOutside(name: string, builtIn: readonly string[], log: Logger): Promise<MechanismDriver | string> {
-  const address = addressOf(name)
-  if (address === null) {
-    return isAbsolute(name)
-      ? `mechanism driver ${name}: there is no such file`
-      : `there is no mechanism driver ${name}: built in are ${builtIn.join(', ')}; for one of another maker give a path (./${name}.ts) or the name of a package that is installed`
-  }
+  const address = isAbsolute(name) ? pathToFileURL(name).href : packageUrl(name)
+  if (address === null)
+    return `there is no mechanism driver ${name}: built in are ${builtIn.join(', ')}; for one of another maker give a path (./${name}.ts) or the name of a package that is installed`
+  const unread = isAbsolute(name) ? readingFault(name) : null
+  if (unread !== null) return `mechanism driver ${name}: ${unread}`
   try {
     const { default: held } = (await import(address)) as { readonly default?: unknown }
     const described = describedAsDriver(typeof held === 'function' ? await held(toolsFor(name, log)) : held)
@@ -92,9 +92,19 @@ async function fromOutside(name: string, builtIn: readonly string[], log: Logger
   }
 }
 
-/** The URL of the module; null: there is none. Packages are looked for from the present folder up, then beside us. */
-function addressOf(name: string): string | null {
-  if (isAbsolute(name)) return existsSync(name) ? pathToFileURL(name).href : null
+/** Why a file cannot be read, by the user as whom we run; null: it can. */
+function readingFault(file: string): string | null {
+  try {
+    accessSync(file, constants.R_OK)
+    return null
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' ? 'there is no such file' : `${userInfo().username} cannot read it (${code})`
+  }
+}
+
+/** Null: there is no such package. It is looked for from the present folder up, then beside us. */
+function packageUrl(name: string): string | null {
   for (const from of [join(process.cwd(), 'package.json'), import.meta.url]) {
     try {
       return pathToFileURL(createRequire(from).resolve(name)).href

@@ -9,7 +9,7 @@ import { agentFields } from './setting-agent.ts'
 import type { Fields } from './setting-field.ts'
 import { serverFields } from './setting-fields.ts'
 import { configReference, settingRows } from './settings-print.ts'
-import { loadSettings } from './settings.ts'
+import { loadSettings, pathFlags } from './settings.ts'
 import { UserError } from './user-error.ts'
 
 const folder = (t: { after(fn: () => void): void }): string => {
@@ -147,6 +147,22 @@ test('switches, their negation, and flags of a command', () => {
   )
   assert.equal(settings.enforceScope, false)
   assert.deepEqual([extra['force'], positionals], [true, ['file']])
+})
+
+test('paths are those of the folder where they were said, wherever the server starts', (t) => {
+  const data = folder(t)
+  writeFileSync(join(data, 'deuteron.yaml'), 'policy_file: below/policy.yaml')
+  const given = ['--data', data, '--mechanism-drivers', 'openvswitch,./mine.ts,@rack/driver', '--port', '1']
+  const flags = pathFlags(loadSettings('server', given, {}))
+  const here = (name: string): string => join(process.cwd(), name)
+  assert.deepEqual(flags, [
+    ...['--config', join(data, 'deuteron.yaml')],
+    ...['--data', data],
+    ...['--policy-file', here('below/policy.yaml')],
+    ...['--mechanism-drivers', `openvswitch,${here('mine.ts')},@rack/driver`],
+  ])
+  const again = loadSettings('server', [...given, ...flags], {}).settings
+  assert.deepEqual(again.mechanismDrivers, ['openvswitch', here('mine.ts'), '@rack/driver'])
 })
 
 test('a password in the database URL is not printed', () => {

@@ -292,6 +292,19 @@ const PATHS = [
   'outboxCafile',
 ]
 
+/**
+ * The paths among these settings as flags: for a program that is started in another folder with the same flags, where
+ * the last of two holds.
+ */
+export const pathFlags = ({ settings, sources, configFile }: Loaded<ServerSettings>): string[] => [
+  ...(configFile === null ? [] : ['--config', configFile]),
+  ...[...PATHS, 'mechanismDrivers'].flatMap((key) => {
+    const field = (serverFields as Fields)[key]
+    if (!field || sources[key] === 'default') return []
+    return [`--${flagName(serverFields, key)}`, field.kind.print(settings[key as keyof ServerSettings])]
+  }),
+]
+
 const absolutePaths = (values: Record<string, unknown>): Record<string, unknown> => {
   const made = { ...values }
   for (const key of PATHS) {
