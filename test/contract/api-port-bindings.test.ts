@@ -7,8 +7,11 @@ import { SYSTEM } from '#core/agents.ts'
 import { operateInternally } from '#core/operation.ts'
 import { recordBindingsProven } from '#core/waiting-bindings.ts'
 import { expireBindings } from '#extensions/port-bindings/lease.ts'
+import { createRegistry } from '#kernel/metrics.ts'
 import { inTransaction } from '#store/transaction.ts'
 import { findProblems } from '#store/verify.ts'
+import { pino } from 'pino'
+import { leasesOf } from '../../bin/leases.ts'
 import { hostReports } from '../lib/agents.ts'
 import { eventsOf, outboxRig } from '../lib/outbox.ts'
 import { answered, refused } from '../lib/refused.ts'
@@ -119,7 +122,10 @@ describe('what is asked', () => {
     const port = await serverPort()
     const facts = refused(await server.admin.post(at(port), { binding: { host: 'no-agent' } }), 'PortBindingError')
     assert.equal(facts['reason'], 'binding_failed')
-    assert.ok(facts['failure'].attempts.every((one: Item) => one['result'] === 'refused'), JSON.stringify(facts))
+    assert.ok(
+      facts['failure'].attempts.every((one: Item) => one['result'] === 'refused'),
+      JSON.stringify(facts),
+    )
     await bindTo(port, 'h2')
     refused(await server.admin.put(at(port, '/h2'), { binding: { host: 'no-agent' } }), 'PortBindingError')
     refused(await server.admin.put(at(port, '/h1'), { binding: { host: 'no-agent' } }), 'PortBindingError')
@@ -313,6 +319,21 @@ describe('the lease', () => {
       "/* once */ select actor, op from change where kind = 'port_binding' order by xid desc, seq desc limit 1",
     )
     assert.deepEqual(row, { actor: 'deuteron', op: 'delete' })
+  })
+
+  test('what it ended is counted, and logged with port and host', async () => {
+    const port = await serverPort()
+    await bindTo(port, 'h2')
+    await late(port, 'h2')
+    const lines: Item[] = []
+    const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+    const registry = createRegistry()
+    await leasesOf({ core: server.core, registry, log })()
+    assert.match(await registry.metrics(), /^deuteron_port_bindings_expired_total 1$/m)
+    assert.deepEqual(
+      lines.map(({ port_id, host }) => [port_id, host]),
+      [[port['id'], 'h2']],
+    )
   })
 
   test('two servers that look at once find each one once', async () => {
