@@ -13,6 +13,7 @@ import { findProblems } from '#store/verify.ts'
 import { pino } from 'pino'
 import { leasesOf } from '../../bin/leases.ts'
 import { hostReports } from '../lib/agents.ts'
+import { dynamicSegments, hostOn, networkWith, torOver } from '../lib/binding.ts'
 import { eventsOf, outboxRig } from '../lib/outbox.ts'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
@@ -23,7 +24,9 @@ type Item = Record<string, any>
 let server: TestServer
 let network: Item
 before(async () => {
-  server = await testServer({ settings: { quotaPort: -1, bindingLease: 3600 } })
+  const vlans = (physical_network: string) => ({ physical_network, range: { first: 100, last: 109 } })
+  const networkVlanRanges = ['rack1', 'rack2'].map(vlans)
+  server = await testServer({ settings: { quotaPort: -1, bindingLease: 3600, networkVlanRanges } })
   for (const host of ['h1', 'h2', 'h3']) await hostReports(server, host)
   network = await server.admin.make('network', {})
   await server.admin.make('subnet', { network_id: network['id'], ip_version: 4, cidr: '10.0.0.0/16' })
@@ -227,6 +230,38 @@ describe('changes', () => {
       answered(await server.admin.put(`ports/${port['id']}`, { port: change }), 200)
       assert.equal(await count(port), 0, JSON.stringify(change))
     }
+  })
+})
+
+describe('below switches', () => {
+  before(async () => {
+    for (const rack of ['rack1', 'rack2']) {
+      await hostOn(server, `in-${rack}`, [rack], false)
+      await torOver(server, `tor-${rack}`, rack, [`in-${rack}`])
+    }
+  })
+
+  test('segments are made for bindings that wait, go along when they are activated, and end with them', async () => {
+    const within = await networkWith(server)
+    const racks = async (): Promise<string[]> =>
+      (await dynamicSegments(server, within)).map((one) => String(one['physical_network'])).toSorted()
+    const port = await serverPort({ network_id: within['id'], 'binding:host_id': 'in-rack1' })
+    assert.deepEqual(await racks(), ['rack1'])
+    await bindTo(port, 'in-rack2')
+    assert.deepEqual(await racks(), ['rack1', 'rack2'])
+    answered(await server.admin.put(at(port, '/in-rack2/activate')), 200)
+    assert.deepEqual(await racks(), ['rack2'], 'the host that was left needs none')
+    answered(await server.admin.put(at(port, '/in-rack1/activate')), 200)
+    assert.deepEqual(await racks(), ['rack1'])
+    answered(await server.admin.put(at(port, '/in-rack2'), { binding: {} }), 200)
+    assert.deepEqual(await racks(), ['rack1', 'rack2'], 'what waited unbound is bound by a PUT')
+    answered(await server.admin.put(at(port, '/in-rack2'), { binding: { profile: { a: 1 } } }), 200)
+    assert.deepEqual(await racks(), ['rack1', 'rack2'])
+    answered(await server.admin.delete(at(port, '/in-rack2')), 204)
+    assert.deepEqual(await racks(), ['rack1'])
+    await bindTo(port, 'in-rack2')
+    answered(await server.admin.delete(`ports/${port['id']}`), 204)
+    assert.deepEqual(await racks(), [])
   })
 })
 
