@@ -6,6 +6,8 @@ let stopping = false
 async function stop(): Promise<void> {
   if (stopping) return
   stopping = true
+  // Whoever still works with what is taken away fails, and that is nobody's concern.
+  process.on('uncaughtException', () => undefined)
   for (const end of ends.toReversed()) await end().catch((error: unknown) => console.error(error))
   process.exit(130)
 }
