@@ -99,10 +99,14 @@ test('a list of 1 and of 500 sends one statement, whatever is asked of it and wh
     'ports?name=x',
     'ports?fields=id&fields=name',
     'ports?sort_key=name&sort_dir=desc',
+    'ports?limit=100&sort_key=id',
     'networks',
     'security-groups',
     'security-group-rules',
     'subnets',
+    'trunks',
+    'routers',
+    'floatingips',
   ]
   const counts = async (): Promise<number[]> => {
     const all: number[] = []
@@ -124,6 +128,40 @@ test('a list of 1 and of 500 sends one statement, whatever is asked of it and wh
   // Lists of groups and rules look for the default group first.
   const expected = queries.map((query) => (query.startsWith('security-group') ? 2 : 1))
   assert.deepEqual(few, [...expected, ...expected, ...expected])
+})
+
+test('a page sends two statements, one of them for its marker, and costs what it shows wherever it begins', async () => {
+  const { id: network_id } = await admin.make('network', {})
+  for (let round = 0; round < 4; round++)
+    await admin.makeMany(
+      'port',
+      Array.from({ length: 100 }, () => ({ network_id })),
+    )
+  await server.database.query('analyze ports')
+  const path = `ports?network_id=${network_id}`
+  const whole = await server.admin.get(path)
+  const ids: string[] = whole.body.ports.map(({ id }: { id: string }) => id)
+  assert.equal(Number(whole.headers['content-length']), Buffer.byteLength(whole.text))
+  const page = (marker: number): string => `${path}&limit=20&sort_key=id&marker=${ids[marker]}`
+  for (const marker of [9, 379]) {
+    const { value, count } = await counting(() => server.admin.get(page(marker)))
+    assert.deepEqual(
+      value.body.ports.map(({ id }: { id: string }) => id),
+      ids.slice(marker + 1, marker + 21),
+    )
+    assert.equal(count, 2)
+  }
+  // Where the rows of the last page begin is found in the index: nothing before them is read.
+  const text = sent.findLast((one) => one.includes('limit')) ?? ''
+  const params = [network_id, ids[379], 20]
+  const filled = text.replaceAll(/\$(\d)/g, (_, n: string) => `'${params[Number(n) - 1]}'`)
+  const plan = await server.database.query(`/* once */ explain (analyze, costs off, timing off) ${filled}`)
+  const lines = plan.map((row) => String(row['QUERY PLAN']))
+  assert.ok(
+    lines.some((line) => /Index Scan using ports_of_network/.test(line)),
+    lines.join('\n'),
+  )
+  assert.ok(!lines.some((line) => /Rows Removed by Filter/.test(line)), lines.join('\n'))
 })
 
 test('what clients ask for in new ways is not prepared for ever', async () => {
