@@ -3,25 +3,33 @@ import { TOR_AGENT } from '#drivers/mechanism/vtep/driver.ts'
 import type { Database } from '#store/pool.ts'
 import type { Span } from './spans.ts'
 
+/** Bindings with their levels, active ones and, without a MAC, those that wait. */
+const boundIn = (networks: string, deep: (levels: string) => string): string => `
+  select p.network_id, p.mac_address::text as mac, p.binding_host as host, p.binding_levels as levels
+    from ports p where ${networks} and ${deep('p.binding_levels')}
+  union all select p.network_id, null, w.host, w.levels
+    from port_bindings w join ports p on p.id = w.port_id where ${networks} and ${deep('w.levels')}`
+
+const isBehindTor = (levels: string): string =>
+  `jsonb_array_length(${levels}) > 1 and ${levels} -> 0 ->> 'driver' = 'vtep'`
+const isOnSegment = (levels: string): string => `${levels} -> 0 ->> 'segment_id' = n.segment_id::text`
+
 /** One statement, so that it shows all networks at one moment. A network on several VXLANs: the first that a ToR carries. */
 const SPANS = `
   with spanned as (
-    select p.network_id, (array_agg(s.id order by s.segment_index, s.id))[1] as segment_id
-      from ports p join network_segments s on s.id = (p.binding_levels -> 0 ->> 'segment_id')::uuid
-      where jsonb_array_length(p.binding_levels) > 1 and p.binding_levels -> 0 ->> 'driver' = 'vtep'
-        and ($1::uuid[] is null or p.network_id = any($1))
-      group by p.network_id)
+    select b.network_id, (array_agg(s.id order by s.segment_index, s.id))[1] as segment_id
+      from (${boundIn('($1::uuid[] is null or p.network_id = any($1))', isBehindTor)}) b
+        join network_segments s on s.id = (b.levels -> 0 ->> 'segment_id')::uuid
+      group by b.network_id)
   select n.network_id as id, s.segmentation_id as vni,
-    (select jsonb_agg(jsonb_build_object('mac', p.mac_address::text, 'host', p.binding_host,
-        'physical_network', b.physical_network, 'vlan', b.segmentation_id,
-        'tunnel_ip', a.configurations ->> 'tunneling_ip') order by p.mac_address)
-      from ports p
-        left join network_segments b on b.id = (p.binding_levels -> 1 ->> 'segment_id')::uuid
-        left join agents a on a.host = p.binding_host and a.agent_type = 'Open vSwitch agent'
-      where p.network_id = n.network_id and p.binding_levels -> 0 ->> 'segment_id' = n.segment_id::text) as ports
+    (select jsonb_agg(jsonb_build_object('mac', b.mac, 'host', b.host, 'physical_network', v.physical_network,
+        'vlan', v.segmentation_id, 'tunnel_ip', a.configurations ->> 'tunneling_ip') order by b.mac, b.host)
+      from (${boundIn('p.network_id = n.network_id', isOnSegment)}) b
+        left join network_segments v on v.id = (b.levels -> 1 ->> 'segment_id')::uuid
+        left join agents a on a.host = b.host and a.agent_type = 'Open vSwitch agent') as ports
   from spanned n join network_segments s on s.id = n.segment_id`
 
-/** Of these networks (null: of all) those with a port behind a ToR. */
+/** Of these networks (null: of all) those with a port behind a ToR, or expected there. */
 export const readSpans = (database: Database, networks: readonly string[] | null): Promise<Span[]> =>
   database.query<Span & Record<string, unknown>>(SPANS, [networks])
 

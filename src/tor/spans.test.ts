@@ -44,6 +44,35 @@ test('ports are placed: behind a ToR by the port that leads to their host, else 
   ])
 })
 
+test('where a port is expected, all is ready but its MAC', () => {
+  const expected: SpanPort = { ...below('a', 'h2', 'tor2', 202), mac: null }
+  const networks = spannedNetworks(tors, [span('n', below('a', 'h1', 'tor1', 101), expected)])
+  const ips = { tor1: 'ip-tor1', tor2: 'ip-tor2' }
+  const [one, two] = tors.map(({ name }) => wantOf(name, ips, networks).networks[0])
+  assert.deepEqual(one, {
+    id: 'n',
+    vni: 5001,
+    bindings: [{ port: 'to-h1', vlan: 101 }],
+    macs: [],
+    flood: ['ip-tor2'],
+  })
+  assert.deepEqual(two, {
+    id: 'n',
+    vni: 5001,
+    bindings: [{ port: 'to-h2', vlan: 202 }],
+    macs: [{ mac: 'a', tunnelIp: 'ip-tor1' }],
+    flood: ['ip-tor1'],
+  })
+})
+
+test('a port that is expected somewhere makes its network dirty, whatever else was written', () => {
+  const before = port('other', false, { 'binding:inactive_hosts': ['h2'] })
+  assert.deepEqual(dirty({ kind: 'port', before, after: { ...before } }), ['other'])
+  assert.deepEqual(dirty({ kind: 'port', before, after: port('other', false, { 'binding:inactive_hosts': [] }) }), [
+    'other',
+  ])
+})
+
 test('what nobody can reach is left out: no tunnel address, no such ToR, no port of the ToR to the host', () => {
   const ports = [native('a', 'h3', null), below('b', 'h9', 'tor9', 9), below('c', 'h2', 'tor1', 101)]
   assert.deepEqual(spannedNetworks(tors, [span('n', ...ports)]), [

@@ -26,7 +26,8 @@ export interface Span {
 }
 
 export interface SpanPort {
-  readonly mac: string
+  /** Null: it is expected there, by a binding that is not active. */
+  readonly mac: string | null
   readonly host: string
   /** Of the VLAN that carries it below a ToR; null: its host ends the tunnel itself. */
   readonly physical_network: string | null
@@ -81,11 +82,12 @@ export function dirtyNetworks(changes: readonly Change[], spans: ReadonlyMap<str
     const images = [before, after].filter((image) => image !== null)
     if (kind === 'port') {
       const changed = !before || !after || OF_PORTS.some((name) => !isDeepStrictEqual(before[name], after[name]))
-      if (changed)
-        for (const image of images) {
-          const network = String(image['network_id'])
-          if (spans.has(network) || isDeep(image['binding:levels'])) dirty.add(network)
-        }
+      for (const image of images) {
+        const network = String(image['network_id'])
+        // A write of a binding that waits is a change of its port, and may say nothing else.
+        const expected = ((image['binding:inactive_hosts'] ?? []) as readonly unknown[]).length > 0
+        if (expected || (changed && (spans.has(network) || isDeep(image['binding:levels'])))) dirty.add(network)
+      }
     } else if (kind === 'agent' && tunnelOf(before) !== tunnelOf(after)) {
       const hosts = new Set(images.map((image) => image['host']))
       for (const { id, ports } of spans.values()) if (ports.some(({ host }) => hosts.has(host))) dirty.add(id)

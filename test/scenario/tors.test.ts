@@ -19,6 +19,7 @@ import { silentLogger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
 import type { OvsdbClient } from '#protocol/ovsdb/client.ts'
 import { insert } from '#protocol/ovsdb/ops.ts'
+import { createNotifier, type Notifier } from '#store/notify.ts'
 import { readSpans } from '#tor/queries.ts'
 import { startTors, type Tors } from '#tor/service.ts'
 import { spannedNetworks, type TorSetting } from '#tor/spans.ts'
@@ -35,6 +36,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = { tor1: ['h1', 'h4'],
 const HOSTS = ['h1', 'h2', 'h3', 'h4', 'h5']
 
 let server: TestServer
+let notifier: Notifier
 const switches: Switch[] = []
 const running: Tors[] = []
 
@@ -61,8 +63,7 @@ const start = (): Tors => {
     core: server.core,
     tors: switches.map(({ setting }) => setting),
     tls: null,
-    // No notifier: the log is polled.
-    hint: () => new Promise(() => undefined),
+    hint: () => notifier.hint(),
     heartbeatMs: 1_000,
     registry: createRegistry(),
     log: silentLogger,
@@ -80,6 +81,7 @@ before(async () => {
     range: { first: 100 * i + 101, last: 100 * i + 199 },
   }))
   server = await testServer({ settings: { networkVlanRanges: ranges } })
+  notifier = createNotifier(server.databaseUrl, silentLogger)
   await startSwitch('tor1', '192.0.2.201')
   await startSwitch('tor2', '192.0.2.202')
   for (const host of HOSTS) await report(host, `192.0.2.${host.slice(1)}`)
@@ -92,6 +94,7 @@ after(async () => {
     client.close()
     await database.stop()
   }
+  await notifier?.close()
   await server?.close()
 })
 
@@ -195,6 +198,33 @@ test('each ToR has a VLAN of its own for a network, and each MAC the address it 
     { name: 'tor2', ranges: [2], macs: { [mac('h1')]: '192.0.2.201', [mac('h3')]: h3.tunneling_ip } },
   ])
   for (const { id } of Object.values(made) as { id: string }[]) await server.admin.delete(`ports/${id}`)
+})
+
+test('a binding that waits has its VLAN at the ToR before it is active, and none after it went', { skip }, async () => {
+  const [tor1, tor2] = switches as [Switch, Switch]
+  const network = await makeNetwork()
+  const made = { network_id: network, 'binding:host_id': 'h3', device_owner: 'compute:nova', device_id: 'vm' }
+  const { id, mac_address } = await server.admin.make('port', made)
+  const vlans = (one: Switch): number => one.seen().ports.reduce((count, { bindings }) => count + bindings.size, 0)
+  const macs = (one: Switch): string[] => [...one.seen().unicast.values()].flat().map(({ mac }) => mac)
+  await inSync()
+  assert.equal(vlans(tor2), 0)
+  const asked = await server.admin.post(`ports/${id}/bindings`, { binding: { host: 'h2' } })
+  assert.equal(asked.status, 201, asked.text)
+  await inSync()
+  assert.deepEqual([vlans(tor2), macs(tor2)], [1, [mac_address]], 'ready, and the port still behind h3')
+  assert.equal((await server.admin.put(`ports/${id}/bindings/h2/activate`)).status, 200)
+  await inSync()
+  assert.deepEqual([vlans(tor2), macs(tor2)], [1, []], 'the port is here')
+  // The old host's binding waits now; gone, it leaves nothing, and the one here stays.
+  assert.equal((await server.admin.post(`ports/${id}/bindings`, { binding: { host: 'h1' } })).status, 201)
+  await inSync()
+  assert.deepEqual([vlans(tor1), vlans(tor2), macs(tor1)], [1, 1, [mac_address]])
+  assert.equal((await server.admin.delete(`ports/${id}/bindings/h1`)).status, 204)
+  await until('nothing is left at tor1', () => vlans(tor1) === 0 && tor1.seen().logical.size === 0)
+  await inSync()
+  await server.admin.delete(`ports/${id}`)
+  await until('nothing is left', () => logicalSwitches().every((count) => count === 0))
 })
 
 test('of two servers one works; gone, the other takes over what changed meanwhile', {

@@ -46,12 +46,17 @@ export interface SpannedNetwork {
   readonly vni: number
   /** The VLAN that stands for it at each ToR: every ToR may have another. */
   readonly vlans: Readonly<Record<string, number>>
-  readonly ports: readonly { readonly mac: string; readonly at: Attachment }[]
+  readonly ports: readonly {
+    /** Null: it is expected there (a live migration), and for now somewhere else. */
+    readonly mac: string | null
+    readonly at: Attachment
+  }[]
 }
 
 /**
  * Pure. What the ToR called `tor` should hold. A network is there while a port of it is behind this ToR; its VLAN is
- * on the physical ports that lead to such ports and on no other. `tunnelIps` holds the tunnel address of each ToR; a
+ * on the physical ports that lead to such ports and on no other; where a port is expected, all is made ready but its
+ * MAC. `tunnelIps` holds the tunnel address of each ToR; a
  * port behind a ToR whose address is not known yet is left out, and reached when it is.
  */
 export function wantOf(
@@ -70,10 +75,11 @@ function networkAt(
   const vlan = vlans[tor]
   const here = new Set(ports.flatMap(({ at }) => (at.tor === tor ? [at.port] : [])))
   if (vlan === undefined || here.size === 0) return null
-  const macs = ports.flatMap(({ mac, at }): RemoteMac[] => {
+  const remote = ports.flatMap(({ mac, at }) => {
     const tunnelIp = at.tor === undefined ? at.tunnelIp : tunnelIps[at.tor]
     return at.tor === tor || tunnelIp === undefined ? [] : [{ mac, tunnelIp }]
   })
+  const macs = remote.flatMap(({ mac, tunnelIp }): RemoteMac[] => (mac === null ? [] : [{ mac, tunnelIp }]))
   const bindings = [...here].toSorted().map((port) => ({ port, vlan }))
-  return { id, vni, bindings, macs, flood: [...new Set(macs.map(({ tunnelIp }) => tunnelIp))].toSorted() }
+  return { id, vni, bindings, macs, flood: [...new Set(remote.map(({ tunnelIp }) => tunnelIp))].toSorted() }
 }
