@@ -90,14 +90,8 @@ export function createIpam(tx: Transaction, find: Find): PendingIpam {
     },
     release: async (portId, held) => release(portId, held),
     change: async (owner, held, requests) => {
-      const ground = await readGround(find, owner)
-      const { subnets } = ground
-      const automatic = new Set(subnets.filter((one) => one.automatic).map((one) => one.id))
-      const { keep, leave, fresh } = changeOf(owner, held, requests, automatic)
+      const { keep, leave, wishes } = planChange(owner, await readGround(find, owner), held, requests)
       release(owner.port_id, leave)
-      const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
-      const open = subnets.some((one) => one.automatic && !handled.has(one.id))
-      const wishes = fresh.length > 0 || open ? wishesOf(owner, ground, fresh, keep, handled) : []
       return [...keep, ...(await take(owner, wishes))]
     },
     setPools: async (subnetId, pools) => {
@@ -113,6 +107,19 @@ export function createIpam(tx: Transaction, find: Find): PendingIpam {
       await settle()
     },
   }
+}
+
+function planChange(
+  owner: AddressOwner,
+  ground: Ground,
+  held: readonly FixedIp[],
+  requests: Parameters<Ipam['change']>[2],
+) {
+  const automatic = ground.subnets.filter((one) => one.automatic).map((one) => one.id)
+  const { keep, leave, fresh } = changeOf(owner, held, requests, new Set(automatic))
+  const handled = new Set([...keep, ...leave].map((one) => one.subnet_id))
+  const open = automatic.some((id) => !handled.has(id))
+  return { keep, leave, wishes: fresh.length > 0 || open ? wishesOf(owner, ground, fresh, keep, handled) : [] }
 }
 
 const numberOf = (address: string): string => String(parseIp(address)?.value)
