@@ -17,6 +17,7 @@ import {
 import { network } from '#resources/network.ts'
 import { shareable } from '#resources/sharing.ts'
 import { identity } from '#resources/standard.ts'
+import { siblings } from '#resources/subnet.ts'
 import { requireAffinity } from './address-scope-affinity.ts'
 
 const attributes = {
@@ -90,7 +91,7 @@ export const addressScopes = defineExtension({
 /** Is anything from a pool? Of subnets made at once each that is asks for itself. */
 async function hasOrigins(context: Context, { network_id, subnetpool_id }: Readonly<Draft>): Promise<boolean> {
   if (subnetpool_id) return true
-  const others = await context.find('subnet', { network_id: String(network_id) })
+  const others = await siblings(context, String(network_id))
   return others.some((one) => one['subnetpool_id'])
 }
 

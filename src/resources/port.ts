@@ -165,10 +165,7 @@ const ownerOf = (wanted: Port) => ({
 async function createPort(context: Context, { after }: Write<Port>): Promise<Partial<Draft>> {
   const wanted = after as Port
   const mac_address = wanted.mac_address || context.newMac()
-  const network = await context.load('network', wanted.network_id)
-  const port_security_enabled =
-    wanted.port_security_enabled ??
-    (network?.['port_security_enabled'] === true && !isServiceOwner(wanted.device_owner))
+  const port_security_enabled = wanted.port_security_enabled ?? (await isSecureByDefault(context, wanted))
   const fixed_ips = await context.ipam.allocate(ownerOf({ ...wanted, mac_address }), wanted.fixed_ips)
   const decided = { ...wanted, mac_address, port_security_enabled, fixed_ips }
   return {
@@ -181,6 +178,9 @@ async function createPort(context: Context, { after }: Write<Port>): Promise<Par
     ...(await bound(context, decided, null)),
   }
 }
+
+const isSecureByDefault = async (context: Context, { network_id, device_owner }: Port): Promise<boolean> =>
+  !isServiceOwner(device_owner) && (await context.load('network', network_id))?.['port_security_enabled'] === true
 
 async function updatePort(context: Context, write: Write<Port>): Promise<Partial<Draft>> {
   const { before, after, given } = write

@@ -125,26 +125,30 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   const [issue] = checkBlock(wanted, null)
   if (issue) throw issue
   const block = parsePrefix(wanted.cidr) as Prefix
-  const network = await context.load('network', wanted.network_id)
-  // The network is locked: its only subnet meets no other.
-  const first = (network?.['subnets'] as readonly string[] | undefined)?.length === 0
-  if (!first) await refuseOverlap(context, wanted)
+  const network = (await context.load('network', wanted.network_id)) as Readonly<Draft>
+  await refuseOverlap(context, wanted)
   const gateway_ip = wanted.gateway_ip === undefined ? defaultGateway(block) : wanted.gateway_ip
   const allocation_pools = wanted.allocation_pools ?? defaultPools(block, gateway_ip)
-  const mtu = Number(network?.['mtu'])
+  const mtu = Number(network['mtu'])
   if (block.version === 6 && mtu < IPV6_MTU)
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
   await context.ipam.newPools(wanted.id, allocation_pools)
   context.afterWrite(async () => {
-    await ensureDhcpPort(context, wanted.network_id, first)
+    await ensureDhcpPort(context, network)
     if (isAutomatic(wanted)) await addressPorts(context, wanted.network_id)
   })
-  return { ...origin, gateway_ip, allocation_pools, shared_with: network?.['shared_with'] ?? [] }
+  return { ...origin, gateway_ip, allocation_pools, shared_with: network['shared_with'] }
+}
+
+/** The other subnets of the network of a new one. The network has been read, and says when there are none. */
+export async function siblings(context: Context, network_id: string): Promise<readonly Readonly<Draft>[]> {
+  const { subnets } = (await context.load('network', network_id)) as { readonly subnets: readonly string[] }
+  return subnets.length === 0 ? [] : context.find('subnet', { network_id })
 }
 
 async function refuseOverlap(context: Context, wanted: Pick<Subnet, 'network_id'> & { cidr: string }): Promise<void> {
   const block = parsePrefix(wanted.cidr)
-  for (const other of await context.find('subnet', { network_id: wanted.network_id })) {
+  for (const other of await siblings(context, wanted.network_id)) {
     const taken = parsePrefix(String(other['cidr']))
     if (!block || !taken || !prefixesOverlap(block, taken)) continue
     throw overlapping(wanted.cidr, wanted.network_id, { subnet_id: other['id'] })
@@ -160,15 +164,15 @@ async function updateSubnet(context: Context, { before, after, given }: Write<Su
   const [old, wanted] = [before as Subnet, after as Subnet]
   if (given.has('allocation_pools')) await context.ipam.setPools(old.id, wanted.allocation_pools)
   if (old.enable_dhcp !== wanted.enable_dhcp) {
-    await lockNetwork(context, old)
-    context.afterWrite(() => ensureDhcpPort(context, old.network_id))
+    const network = await lockNetwork(context, old)
+    context.afterWrite(() => ensureDhcpPort(context, network))
   }
   return undefined
 }
 
 /** The DHCP port is shared by the network's subnets: one of them at a time changes it. */
-const lockNetwork = (context: Context, { network_id }: Subnet): Promise<unknown> =>
-  context.load('network', network_id, 'update')
+const lockNetwork = async (context: Context, { network_id }: Subnet): Promise<Readonly<Draft>> =>
+  (await context.load('network', network_id, 'update')) ?? {}
 
 async function deleteSubnet(context: Context, before: Subnet): Promise<void> {
   const { id, subnetpool_id, cidr } = before

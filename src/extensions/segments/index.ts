@@ -15,7 +15,7 @@ import {
 import { inUse, segmentsOf } from '#resources/segment.ts'
 import { AUTO_DELETED_OWNERS } from '#resources/standard.ts'
 import { isAutomatic } from '#resources/subnet-addresses.ts'
-import { subnet } from '#resources/subnet.ts'
+import { siblings, subnet } from '#resources/subnet.ts'
 import { hostActions, hosts, segmentHost } from './hosts.ts'
 import { associationChange, mixture, routesWithPeers, type SegmentSubnet } from './subnets.ts'
 
@@ -60,7 +60,7 @@ async function keepAddressed(context: Context, subnet_id: string): Promise<void>
 }
 
 async function createOn(context: Context, wanted: SegmentSubnet): Promise<Partial<Draft> | undefined> {
-  const others = await subnetsOf(context, wanted.network_id)
+  const others = (await siblings(context, String(wanted.network_id))) as unknown as readonly SegmentSubnet[]
   const issue = mixture([...others, wanted])
   if (issue) throw issue
   if (wanted.segment_id === null) return undefined
