@@ -87,6 +87,7 @@ test('a report moves a port only from its own host, for the known generation, an
   assert.equal(verdict('h1', report('done'), active), null)
   assert.equal(verdict('h1', report('pending'), active), 'down')
   assert.equal(verdict('h1', report('error'), active), 'down')
+  assert.equal(verdict('h1', report('pending'), { ...active, binding_vif_type: 'hostdev_physical' }), null)
   assert.equal(verdict('h1', report('pending'), row), null)
   assert.equal(verdict('h1', report('done', 3), row), null)
   assert.equal(verdict('h2', report('done'), row), null)

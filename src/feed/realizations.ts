@@ -7,6 +7,7 @@
  * binding host. Both the write and the operation may be repeated, so a failure is simply tried again.
  */
 import type { Logger } from '#kernel/log.ts'
+import { isUnattended } from '#resources/port.ts'
 import type { Database } from '#store/pool.ts'
 import type { WireKey } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
@@ -47,6 +48,7 @@ const KEEP_ONLY = `delete from realizations where host = $1 and kind || '/' || i
 /** What a report means for a port's status, or null: it says nothing new or speaks of another generation. */
 export function verdict(host: string, report: Realization, port: PortRow | null): 'up' | 'down' | null {
   if (report.kind !== 'port' || !port || hostOf(port) !== host || report.generation < port.generation) return null
+  if (isUnattended(port.binding_vif_type)) return null
   // A port that is administratively down is in place when nothing passes: that is not ACTIVE.
   const up = report.state === 'done' && port.admin_state_up
   return up === (port.status === 'ACTIVE') ? null : up ? 'up' : 'down'

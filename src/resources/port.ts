@@ -229,7 +229,7 @@ async function rebound(
   if (brought || changed) context.binding.release(old['binding:levels'])
   // The activation of a binding brings along what was bound.
   if (brought || (!changed && (internal || old['binding:vif_type'] !== 'binding_failed'))) return {}
-  return { ...(await bound(context, wanted, old)), ...(changed && { status: 'DOWN' }) }
+  return { ...(changed && { status: 'DOWN' }), ...(await bound(context, wanted, old)) }
 }
 
 /** What a binding follows from, apart from the world. */
@@ -264,8 +264,13 @@ async function requireGroups(context: Context, ids: readonly string[]): Promise<
   if (missing !== undefined) throw new ApiError('SecurityGroupNotFound', { id: missing })
 }
 
-const bound = async (context: Context, wanted: Port, old: Port | null): Promise<Partial<Draft>> =>
-  bindingOf(await context.binding.bind(requestOf(wanted)), old)
+async function bound(context: Context, wanted: Port, old: Port | null): Promise<Partial<Draft>> {
+  const result = await context.binding.bind(requestOf(wanted))
+  return { ...bindingOf(result, old), ...(isUnattended(result.vif_type) && { status: 'ACTIVE' }) }
+}
+
+/** A whole card is its server's to set up: no agent will say that the port stands, so it does once it is bound. */
+export const isUnattended = (vif_type: string): boolean => vif_type === 'hostdev_physical'
 
 /** What is asked when this port is bound. */
 export const requestOf = (wanted: Port): BindingRequest => ({

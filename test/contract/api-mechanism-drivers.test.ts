@@ -104,5 +104,18 @@ test('cards that a host reports are an agent of their own, and bind', async () =
     [found['binding:vif_type'], found['binding:vif_details']],
     ['hw_veb', { port_filter: false, connectivity: 'l2', vlan: '0', bound_drivers: { 0: 'sriovnicswitch' } }],
   )
+  assert.equal(found['status'], 'DOWN')
   assert.equal((await port('0000:3b:02.2'))['binding:vif_type'], 'binding_failed')
+})
+
+test('a whole card stands as soon as it is bound: nobody else will say so', async () => {
+  await using apart = await testServer()
+  const flat = String((await apart.admin.make('network', physical))['id'])
+  const card = { 'binding:vnic_type': 'direct-physical', 'binding:host_id': 'd-none' }
+  const port = await apart.admin.make('port', { network_id: flat, ...card })
+  assert.deepEqual([port['binding:vif_type'], port['status']], ['hostdev_physical', 'ACTIVE'])
+  const unbound = await apart.admin.put(`ports/${port['id']}`, { port: { 'binding:host_id': '' } })
+  assert.equal(answered(unbound, 200).port.status, 'DOWN')
+  const again = await apart.admin.put(`ports/${port['id']}`, { port: { 'binding:host_id': 'd-other' } })
+  assert.equal(answered(again, 200).port.status, 'ACTIVE')
 })
