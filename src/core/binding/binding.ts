@@ -40,6 +40,8 @@ const MAX_PLANS = 10
 interface Binder extends BindingParts {
   /** Looked at when the operation ends: segments that nobody stands on any more go, if they were made for bindings. */
   doubt(segmentIds: readonly string[]): void
+  /** Something will be looked at. */
+  inDoubt(): boolean
 }
 
 export function createBinding(parts: BindingParts): Context['binding'] {
@@ -48,7 +50,7 @@ export function createBinding(parts: BindingParts): Context['binding'] {
     if (doubted.size === 0) parts.atEnd(() => removeUnused(parts, doubted))
     for (const id of segmentIds) doubted.add(id)
   }
-  const binder = { ...parts, doubt }
+  const binder = { ...parts, doubt, inDoubt: () => doubted.size > 0 }
   return {
     bind: (request) => bind(binder, request),
     release: (levels) => {
@@ -108,7 +110,7 @@ async function carryOut(
     if (plan.result === 'ask') throw new AskFirst([plan.asked])
     if (plan.result === 'failed') return plan
     const missing = plan.levels.find(({ segment }) => segment.id === null)?.segment
-    if (!missing) return (await hold(parts.tx, facts, plan.levels)) ? plan : undefined
+    if (!missing) return (await hold(parts, network_id, facts, plan.levels)) ? plan : undefined
     const made = await make(parts, network_id, projectId, missing)
     if (made?.id) parts.doubt([made.id])
     facts = made
@@ -118,11 +120,16 @@ async function carryOut(
 }
 
 /** Keeps the dynamic segments it stands on from going before this transaction ends. False: one is gone. */
-async function hold(tx: Transaction, { dynamic }: PlanFacts, levels: readonly PlannedLevel[]): Promise<boolean> {
-  const ids = levels.flatMap(({ segment }) =>
-    dynamic.some((one) => one.id === segment.id) ? (segment.id as string) : [],
-  )
+async function hold(
+  { tx, context, inDoubt }: Binder,
+  network_id: string,
+  { dynamic }: PlanFacts,
+  levels: readonly PlannedLevel[],
+): Promise<boolean> {
+  const ids = levels.flatMap(({ segment: { id } }) => (id && dynamic.some((one) => one.id === id) ? [id] : []))
   if (ids.length === 0) return true
+  // Whoever also gives one up locks in the order of those who take one away: the network, then its segments.
+  if (inDoubt()) await context().load('network', network_id, 'update')
   const held = await tx.query('select id from network_segments where id = any($1::uuid[]) for key share', [ids])
   return held.length === new Set(ids).size
 }
