@@ -157,7 +157,9 @@ function createDraws(tx: Transaction): Draws {
     expect: (networkId, ports) => void expected.set(networkId, ports),
     any: async (networkId, subnetId) => {
       const known = ahead.get(subnetId) ?? []
-      const numbers = known.length > 0 ? known : await takeNumbers(tx, poolOf(subnetId), expected.get(networkId) ?? 1)
+      // Ports that name the subnet are not expected, and draw as well.
+      const count = Math.max(1, expected.get(networkId) ?? 1)
+      const numbers = known.length > 0 ? known : await takeNumbers(tx, poolOf(subnetId), count)
       ahead.set(subnetId, numbers)
       return numbers.shift()
     },
