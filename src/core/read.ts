@@ -5,7 +5,7 @@ import { isUuid } from '#kernel/ids.ts'
 import { isStorable } from '#model/attribute.ts'
 import type { ComposedResource, Model } from '#model/compose.ts'
 import { historyBegins, listAsOf, objectAsOf } from '#store/history.ts'
-import { isVisible, listImages, listJson, listPresented, type ListQuery } from '#store/list.ts'
+import { firstJson, isVisible, listImages, listJson, listPresented, type ListQuery } from '#store/list.ts'
 import { type Listing, startListing } from '#store/listing.ts'
 import { pageOf, visiblePast } from './past.ts'
 import { present, presenter, sightOf, withTwin } from './present.ts'
@@ -69,9 +69,9 @@ export async function showObject(
   if (!filters) throw notFound(resource, place.id, place.parentId)
   if (asOf !== undefined && resource.key === 'id') return showAsOf(core, resource, place.id, caller, fields, asOf)
   const query: ListQuery = { visible: visibleTo(core, resource, caller), filters, sort: [] }
-  const { pieces } = await listingOf(core, resource, caller, fields, query)
-  if (!pieces[0]) throw notFound(resource, place.id, place.parentId)
-  return pieces[0].toString()
+  const json = await textOf(core, resource, caller, fields, query)
+  if (json === undefined) throw notFound(resource, place.id, place.parentId)
+  return json
 }
 
 async function showAsOf(
@@ -152,18 +152,33 @@ const assumedOf = ({ attributes }: ComposedResource): ListQuery['filters'] =>
     Object.entries(attributes).flatMap(([name, { assumed }]) => (assumed === undefined ? [] : [[name, [assumed]]])),
   )
 
-async function listingOf(
+/** `names`: attributes that the caller sees of every object; null: that differs from object to object. */
+function readingOf(
   core: Core,
   resource: ComposedResource,
   caller: Caller,
   fields: ReadonlySet<string> | undefined,
   asked: ListQuery,
-): Promise<Listing> {
+): { readonly query: ListQuery; readonly names: readonly string[] | null } {
   const filters = { ...assumedOf(resource), ...asked.filters }
   const query = { ...asked, filters, projectId: caller.projectId, ...(fields && { partial: true }) }
   const { always, depends } = sightOf(core.policy, resource, caller)
   const wanted = (name: string): boolean => !fields || fields.has(name)
-  if (!withTwin(depends).some(wanted)) return listJson(core.database, resource, withTwin(always).filter(wanted), query)
+  return { query, names: withTwin(depends).some(wanted) ? null : withTwin(always).filter(wanted) }
+}
+
+async function listingOf(...asked: Parameters<typeof readingOf>): Promise<Listing> {
+  const [core, resource, caller, fields] = asked
+  const { query, names } = readingOf(...asked)
+  if (names) return listJson(core.database, resource, names, query)
   const show = presenter(core, resource, caller, fields)
   return listPresented(core.database, resource, query, (image) => JSON.stringify(show(image)))
+}
+
+async function textOf(...asked: Parameters<typeof readingOf>): Promise<string | undefined> {
+  const [core, resource, caller, fields] = asked
+  const { query, names } = readingOf(...asked)
+  if (names) return firstJson(core.database, resource, names, query)
+  const [image] = await listImages(core.database, resource, query)
+  return image && JSON.stringify(present(core, resource, image, caller, fields))
 }

@@ -50,7 +50,19 @@ export async function listJson(
   return gather(database, resource, { names, forCaller: true }, query, (json) => json)
 }
 
-/** The same where callers' rights differ from object to object: `present` makes the text of an image. */
+/** The first of them, most often the only one: what a long list needs would cost a show a tenth of its time. */
+export async function firstJson(
+  database: Database,
+  resource: ComposedResource,
+  names: readonly string[],
+  query: ListQuery,
+): Promise<string | undefined> {
+  const { text, params } = statementFor(resource, 'row_to_json(o)::text as json', { names, forCaller: true }, query)
+  const [row] = await database.query<{ json: string }>(text, params)
+  return row?.json
+}
+
+/** A list where callers' rights differ from object to object: `present` makes the text of an image. */
 export const listPresented = (
   database: Database,
   resource: ComposedResource,
