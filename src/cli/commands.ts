@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'what Nova and Placement were told, what waits, and telling it again',
     load: async () => (await import('./outbox.ts')).outboxCommand,
   },
+  explain: {
+    summary: 'why a port is bound as it is, or not, and where it could be',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
   policy: {
     summary: 'the policy in force, and what it says to a caller',
     load: async () => (await import('./policy.ts')).policyCommand,

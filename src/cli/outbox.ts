@@ -1,10 +1,8 @@
 /** `deuteron outbox`: what Nova and Placement were told, what still waits, and having it told again. Asks the server. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ApiRefused, type Api, apiFromOpenrc, createApi } from '#lab/api.ts'
-import { loadSettings } from '#launch/settings.ts'
+import { ApiRefused, type Api } from '#lab/api.ts'
 import { UserError } from '#launch/user-error.ts'
+import { apiOf } from './api.ts'
 import type { Command, CommandContext } from './command.ts'
 import { columns } from './output.ts'
 
@@ -136,15 +134,6 @@ const SUBCOMMANDS: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
   retry,
   'give-up': giveUp,
   replay,
-}
-
-async function apiOf(values: Values, env: CommandContext['env']): Promise<Api> {
-  const file = values.openrc ?? join(values.data ?? loadSettings('server', [], env).settings.dataDir, 'openrc')
-  const named = values.openrc !== undefined || values.data !== undefined
-  if (!named && env['OS_AUTH_URL'] !== undefined) return createApi(env as Record<string, string>)
-  if (!existsSync(file))
-    throw new UserError(`There is no ${file} and no OS_AUTH_URL: load an openrc, or name one with --openrc.`)
-  return apiFromOpenrc(file)
 }
 
 export const outboxCommand: Command = {

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { explainCommand } from '#cli/explain.ts'
+import { createOutput } from '#cli/output.ts'
+import type { Builtin } from '#identity/builtin.ts'
+import { createApi } from '#lab/api.ts'
 import { documented, remedyOf } from '#extensions/binding/remedies.ts'
 import { silence } from '../lib/agents.ts'
 import { dynamicSegments, hostOn, networkWith, portOn, reasonsOf, type Seen, torOver } from '../lib/binding.ts'
@@ -132,6 +136,61 @@ describe('why', () => {
       assert.match(remedyOf(attempt, 'h') ?? '', /^\S.*\.$/)
       assert.equal(remedyOf({ ...attempt, remedy: 'Mine.' }, 'h'), 'Mine.')
     }
+  })
+})
+
+describe('on the command line', () => {
+  test('a tree of answers, with what to do; the exit code says it too', async () => {
+    await using own = await testServer({ identity: 'builtin' })
+    const login = {
+      OS_AUTH_URL: `${own.url}/identity/v3`,
+      OS_USERNAME: 'admin',
+      OS_PASSWORD: (own.identity as Builtin).adminPassword() ?? '',
+      OS_PROJECT_NAME: 'admin',
+    }
+    const text: string[] = []
+    const out = { ...createOutput({}, false), line: (line = '') => void text.push(line) }
+    const run = (...args: string[]): Promise<number> => {
+      text.length = 0
+      return Promise.resolve(explainCommand.run(['binding', ...args], { env: login, root: '/', out }))
+    }
+    const api = createApi(login)
+    const { network } = (await api.call('POST', 'networks', { network: {} })) as { network: Seen }
+    await hostOn(own, 'h1', [])
+    await api.call('POST', 'ports', { port: { network_id: network['id'], name: 'web', 'binding:host_id': 'h9' } })
+    assert.equal(await run('web'), 1)
+    assert.match(text[0] ?? '', /^port web \(normal\) on h9: binding_failed, DOWN$/)
+    assert.ok(
+      text.some((line) => /^ {2}✗ level 0 {2}openvswitch on vxlan \d+: agent_absent$/.test(line)),
+      text.join('\n'),
+    )
+    assert.ok(text.some((line) => /→ Start the Open vSwitch agent on h9/.test(line)))
+    assert.equal(text.at(-1), 'Trying now would end the same way.')
+    assert.equal(await run('web', '--host', 'h1', '--host', 'h2'), 0)
+    assert.equal(text[0], 'port web can be bound on 1 of 2 hosts')
+    assert.ok(text.includes('h1: ovs, choice 1') && text.includes('h2: binding_failed'))
+    assert.equal(await run('web', '--host', 'h2', '--json'), 1)
+    assert.equal(JSON.parse(text.join('\n')).binding_simulation.hosts[0].bindable, false)
+    await assert.rejects(run('nobody'), /There is no port nobody\./)
+    await assert.rejects(
+      Promise.resolve(explainCommand.run([], { env: login, root: '/', out })),
+      /What shall be explained/,
+    )
+  })
+})
+
+describe('what hosts have', () => {
+  test('a port that nobody binds is an error there', async () => {
+    const network = await networkWith(server)
+    const port = await portOn(server, network, 'nowhere')
+    const { realizations } = answered(await server.admin.get(`realizations?id=${port['id']}`), 200)
+    assert.deepEqual(
+      realizations.map(({ host, kind, state, generation }: Seen) => [host, kind, state, generation]),
+      [['nowhere', 'port', 'error', port['revision_number']]],
+    )
+    assert.match(realizations[0].message, /^binding failed: openvswitch says agent_absent, /)
+    answered(await server.admin.delete(`ports/${port['id']}`), 204)
+    assert.deepEqual(answered(await server.admin.get(`realizations?id=${port['id']}`), 200).realizations, [])
   })
 })
 
