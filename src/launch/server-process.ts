@@ -33,8 +33,7 @@ export interface ServerOptions {
 
 /** Refuses an address that is in use or may not be used. `setting` names the flag that changes the port. */
 export const checkPort = async (host: string, port: number, setting: string): Promise<void> => {
-  // A client that is already waiting for the server must not keep the probe open.
-  const probe = createServer((socket) => socket.destroy())
+  const probe = createServer()
   try {
     await new Promise<void>((resolve, reject) => {
       probe.once('error', reject)

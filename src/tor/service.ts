@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Core } from '#core/operation.ts'
 import { createTor, type Tor, type TorStatus } from '#drivers/mechanism/vtep/tor.ts'
-import { type TorWant, wantOf } from '#drivers/mechanism/vtep/want.ts'
+import { type TorNetwork, wantOf } from '#drivers/mechanism/vtep/want.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { Registry } from '#kernel/metrics.ts'
 import type { Retry, TlsIdentity } from '#protocol/socket.ts'
@@ -55,11 +55,12 @@ export function startTors(options: TorsOptions): Tors {
   })
 }
 
-/** A ToR with what was last asked of it and said of it. */
+/** A ToR with what was last asked of it, network by network, and what was last said of it. */
 interface Served {
   readonly setting: TorSetting
   readonly tor: Tor
-  want: TorWant | null
+  readonly wanted: Map<string, TorNetwork>
+  asked: boolean
   said: TorReport | null
   saidAt: number
 }
@@ -78,17 +79,17 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
   const served = tors.map((setting): Served => {
     const connection = { target: setting.target, ...(tls && { tls }), ...(retry && { retry }) }
     const tor = createTor({ connection, log: log.child({ name: setting.name }) })
-    return { setting, tor, want: null, said: null, saidAt: 0 }
+    return { setting, tor, wanted: new Map(), asked: false, said: null, saidAt: 0 }
   })
   signal.addEventListener('abort', () => void reader.close(), { once: true })
   if (signal.aborted) await reader.close()
-  ask(served, state)
+  ask(served, state, [...state.spans.keys()])
   const reading = reader.run(async (rows) => {
     const dirty = [...dirtyNetworks(rows, state.spans)]
     if (dirty.length === 0) return
     const found = new Map((await readSpans(core.database, dirty)).map((span) => [span.id, span]))
     for (const id of dirty) replace(state.spans, id, found.get(id))
-    ask(served, state)
+    ask(served, state, dirty)
   })
   await Promise.all([reading, watch(work, served, state, signal)])
   await Promise.all(served.map(({ tor }) => tor.close()))
@@ -101,20 +102,28 @@ interface State {
   readonly tunnelIps: Record<string, string>
 }
 
-function replace(spans: Map<string, Span>, id: string, span: Span | undefined): void {
-  if (span) spans.set(id, span)
-  else spans.delete(id)
+function replace<T>(all: Map<string, T>, id: string, one: T | undefined): void {
+  if (one) all.set(id, one)
+  else all.delete(id)
 }
 
-/** Hands each ToR what it should hold, where that is not what it was handed last. */
-function ask(served: readonly Served[], { spans, tunnelIps }: State): void {
+/** Works out what these networks are at each ToR, and hands a ToR all that it should hold when one of them changed. */
+function ask(served: readonly Served[], { spans, tunnelIps }: State, dirty: readonly string[]): void {
   const settings = served.map(({ setting }) => setting)
-  const networks = spannedNetworks(settings, spans.values())
+  const networks = spannedNetworks(
+    settings,
+    dirty.flatMap((id) => spans.get(id) ?? []),
+  )
   for (const one of served) {
-    const want = { ...wantOf(one.setting.name, tunnelIps, networks), switch: one.setting.switch }
-    if (isDeepStrictEqual(want, one.want)) continue
-    one.want = want
-    one.tor.want(want)
+    const { name, switch: own } = one.setting
+    const now = new Map(wantOf(name, tunnelIps, networks).networks.map((network) => [network.id, network]))
+    const changed = dirty.filter((id) => !isDeepStrictEqual(now.get(id), one.wanted.get(id)))
+    for (const id of changed) replace(one.wanted, id, now.get(id))
+    if (changed.length === 0 && one.asked) continue
+    one.asked = true
+    // In order of id, whatever came first: who is first at a VLAN stays.
+    const all = [...one.wanted.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    one.tor.want({ version: 1, switch: own, networks: all })
   }
 }
 
@@ -127,9 +136,9 @@ async function watch(work: Work, served: readonly Served[], state: State, signal
       const report = torReport(one.setting, status, state.tunnelIps[one.setting.name] ?? null)
       if (report.tunnel_ip !== null && report.tunnel_ip !== state.tunnelIps[one.setting.name]) {
         state.tunnelIps[one.setting.name] = report.tunnel_ip
-        ask(served, state)
+        ask(served, state, [...state.spans.keys()])
       }
-      work.metrics.show(one.setting.name, status, one.want?.networks.length ?? 0)
+      work.metrics.show(one.setting.name, status, one.wanted.size)
       await say(work, one, report, status, startedAt).catch((error: Error) =>
         work.log.warn({ name: one.setting.name, error: error.message }, 'the state of a ToR could not be stored'),
       )

@@ -88,14 +88,24 @@ const portOf = (row: Row): SeenPort => ({
   faults: list(row, 'port_fault_status'),
 })
 
-/** Reads the monitored tables; `table` answers the rows of one by UUID. */
-export function readTor(table: (name: keyof typeof MONITORED) => ReadonlyMap<string, Row>): TorSeen {
-  const ports = new Map([...table('Physical_Port')].map(([uuid, row]) => [uuid, portOf(row)]))
-  const switches = [...table('Physical_Switch').values()].map((row): [string, SeenSwitch] => {
-    const own = list(row, 'ports').flatMap((uuid) => ports.get(uuid) ?? [])
-    const seen = { uuid: row._uuid, tunnelIps: list(row, 'tunnel_ips'), faults: list(row, 'switch_fault_status') }
-    return [text(row, 'name'), { ...seen, ports: new Map(own.map((port) => [port.name, port])) }]
-  })
+/** Answers the rows of a monitored table by UUID. */
+export type TableReader = (name: keyof typeof MONITORED) => ReadonlyMap<string, Row>
+
+/** The switches by name, without what is behind their ports: quick, however many networks there are. */
+export const readSwitches = (table: TableReader): ReadonlyMap<string, SeenSwitch> =>
+  new Map(
+    [...table('Physical_Switch').values()].map((row) => {
+      const ports = list(row, 'ports').flatMap((uuid) => {
+        const port = table('Physical_Port').get(uuid)
+        return port ? [portOf(port)] : []
+      })
+      const seen = { uuid: row._uuid, tunnelIps: list(row, 'tunnel_ips'), faults: list(row, 'switch_fault_status') }
+      return [text(row, 'name'), { ...seen, ports: new Map(ports.map((port) => [port.name, port])) }]
+    }),
+  )
+
+/** Reads all monitored tables. */
+export function readTor(table: TableReader): TorSeen {
   const logical = [...table('Logical_Switch').values()].map((row): [string, SeenLogical] => {
     const vni = row['tunnel_key'] as number | null
     const name = text(row, 'name')
@@ -110,8 +120,8 @@ export function readTor(table: (name: keyof typeof MONITORED) => ReadonlyMap<str
     return row ? list(row, 'locators').map((uuid) => addressOf.get(uuid) ?? null) : []
   }
   return {
-    switches: new Map(switches),
-    ports: [...ports.values()],
+    switches: readSwitches(table),
+    ports: [...table('Physical_Port').values()].map(portOf),
     logical: new Map(logical),
     locators: new Map(plain.map((row) => [text(row, 'dst_ip'), row._uuid])),
     unicast: bySwitch(table('Ucast_Macs_Remote').values(), (row) => ({

@@ -9,7 +9,7 @@ import type { Logger } from '#kernel/log.ts'
 import { createReplica, type OvsdbReplica } from '#protocol/ovsdb/replica.ts'
 import { retryDelay, sleep, type Retry, type TlsIdentity } from '#protocol/socket.ts'
 import { planTor, type TorProblem } from './plan.ts'
-import { DATABASE, MONITORED, readTor } from './seen.ts'
+import { DATABASE, MONITORED, readSwitches, readTor } from './seen.ts'
 import type { TorWant } from './want.ts'
 
 export interface TorOptions {
@@ -182,7 +182,7 @@ function createState(replica: OvsdbReplica) {
     read: (wanted: TorWant | null): TorStatus => {
       if (!replica.connected) set('unreachable', replica.failure?.message ?? null)
       else if (held.state === 'unreachable') set(wanted ? 'working' : 'idle')
-      const seen = wanted ? readTor(replica.table).switches.get(wanted.switch) : undefined
+      const seen = wanted ? readSwitches(replica.table).get(wanted.switch) : undefined
       const { repaired, problems } = state
       const shown = seen
         ? {
