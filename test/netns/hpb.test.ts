@@ -214,7 +214,7 @@ test('what somebody else has in the way is named, and left alone', { skip, timeo
     facts: { port: 'to-h1', vlan: Number(vlan), holder: 'own' },
   })
   assert.deepEqual(await bindings('tor1', 'h1'), { [vlan]: 'own' })
-  await vtepctl(lab, 'tor1', words(`unbind-ls tor1 to-h1 ${Number(vlan)} -- del-ls own`))
+  await vtepctl(lab, 'tor1', words(`unbind-ls tor1 to-h1 ${Number(vlan)}`))
   const right = await waitFor(async () => (await bindings('tor1', 'h1'))[vlan] === `deuteron-${network}`, {
     timeout: 10_000,
     every: 200,
