@@ -86,7 +86,7 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   say(`the server serves ${server.url} (${since()})`)
   await bringUpAgents(lab)
   say(`${wish.hosts} agents have reported (${since()})`)
-  await waitForTors(lab)
+  if ((await waitForTors(lab)) > 0) say(`the ToRs are known (${since()})`)
   return lab
 }
 
@@ -112,14 +112,15 @@ const bringUpAgents = async (lab: Lab): Promise<void> => {
   )
 }
 
-/** Until then no port can be bound on a host below a ToR. Somebody else's server may know nothing of ours. */
-const waitForTors = async (lab: Lab): Promise<void> => {
-  if (!lab.spec.server?.own) return
+/** Until then no port can be bound on a host below a ToR; answers how many. Somebody else's server may know nothing of ours. */
+const waitForTors = async (lab: Lab): Promise<number> => {
+  if (!lab.spec.server?.own) return 0
   const api = await labApi(lab)
   for (const { name } of torsOf(lab.spec)) {
     const known = await waitFor(() => heardFrom(api, name, Date.now() - 20_000), { timeout: 40_000, every: 200 })
     if (!known) throw new Error(`the server does not reach the database of ${name}; see ${serverLog(lab.paths)}`)
   }
+  return torsOf(lab.spec).length
 }
 
 export const labApi = async (lab: Lab): Promise<Api> => {
