@@ -41,6 +41,7 @@ const port = (id: string, generation = 1): PortObject => ({
   dns_name: '',
   extra_dhcp_opts: [],
   active: true,
+  device: null,
 })
 
 const cleanups: (() => unknown)[] = []

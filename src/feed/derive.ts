@@ -6,6 +6,7 @@
  */
 import { protocolNumber } from '#resources/security-group-protocols.ts'
 import type {
+  DeviceObject,
   DhcpOptionObject,
   GroupMemberObject,
   NeighborObject,
@@ -34,6 +35,12 @@ export interface PortRow {
   readonly binding_host: string
   readonly binding_vif_type: string
   readonly binding_vnic_type: string
+  /** Of bindings to devices; null for all others. */
+  readonly binding_device: {
+    readonly pci_slot: string | null
+    readonly source: string | null
+    readonly vlan: string | null
+  } | null
   /** Hosts where it is expected, or which it has just left. */
   readonly expected_on: readonly string[]
 }
@@ -110,7 +117,23 @@ export const portObject = (row: PortRow, active = true): PortObject => ({
     ip_version,
   })),
   active,
+  device: deviceObject(row, active),
 })
+
+/** By the type of binding. */
+const DEVICES: Readonly<Record<string, DeviceObject['kind']>> = {
+  hw_veb: 'vf',
+  hostdev_physical: 'card',
+  macvtap: 'macvtap',
+}
+
+/** Where a port is only expected its device is another one, and set up when the port has come. */
+function deviceObject({ binding_vif_type, binding_device }: PortRow, active: boolean): DeviceObject | null {
+  const kind = DEVICES[binding_vif_type]
+  if (!kind) return null
+  const { pci_slot = null, source = null, vlan = null } = (active ? binding_device : null) ?? {}
+  return { kind, pci_slot, source, vlan: Number(vlan ?? 0) }
+}
 
 export const neighborObject = (row: PortRow, host: string): NeighborObject => ({
   id: row.id,

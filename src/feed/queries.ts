@@ -14,9 +14,17 @@ export const expectedOn = (ports: string): string => `(select coalesce(jsonb_agg
 export const expects = (ports: string): string =>
   `(b.vif_type <> 'unbound' or ${ports}.status <> 'ACTIVE') and b.vif_type <> 'binding_failed' and b.host <> ${ports}.binding_host`
 
+/** What a binding says of the device that carries the port; null where the switch does. */
+export const deviceOf = (
+  ports: string,
+): string => `case when ${ports}.binding_vif_type in ('hw_veb', 'hostdev_physical', 'macvtap')
+  then jsonb_build_object('pci_slot', ${ports}.binding_profile->>'pci_slot', 'vlan', ${ports}.binding_vif_details->>'vlan',
+    'source', ${ports}.binding_vif_details->>'macvtap_source') end`
+
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
-  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${expectedOn('ports')} as expected_on`
+  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${deviceOf('ports')} as binding_device,
+  ${expectedOn('ports')} as expected_on`
 
 const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`
 const PORTS_OF_TOPICS = `${PORTS_BY_ID}

@@ -22,7 +22,7 @@ import {
   routerObject,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
-import { expectedOn, expects, readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
+import { deviceOf, expectedOn, expects, readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
 
 const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'binding_failed') and p.device_owner <> 'network:dhcp'`
 const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
@@ -30,7 +30,8 @@ const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generat
   'security_group_ids', p.security_group_ids, 'port_security_enabled', p.port_security_enabled,
   'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'extra_dhcp_opts', p.extra_dhcp_opts,
   'binding_host', p.binding_host, 'expected_on', ${expectedOn('p')},
-  'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type)`
+  'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type,
+  'binding_device', ${deviceOf('p')})`
 const CLOSURE = `
   with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND} or exists (
       select from port_bindings b where b.port_id = p.id and b.host = $1 and ${expects('p')})),

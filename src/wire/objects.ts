@@ -6,7 +6,7 @@
  * References (by id) may point at objects that have not arrived yet: what needs them waits, closed, until in sync.
  */
 
-/** A port bound to this host, version 4. */
+/** A port bound to this host, version 5. */
 export interface PortObject {
   readonly id: string
   readonly network_id: string
@@ -31,6 +31,20 @@ export interface PortObject {
    * from other hosts are delivered, nobody here is told that it is here. Older versions know active ports only.
    */
   readonly active: boolean
+  /** What carries the port instead of the switch; null: the switch does. */
+  readonly device: DeviceObject | null
+}
+
+/** A device that a virtual machine is given for a port: the switch has no part in it. */
+export interface DeviceObject {
+  /** A virtual function of a card, a whole card, or a macvtap device. */
+  readonly kind: 'vf' | 'card' | 'macvtap'
+  /** PCI address of the function or card; null for others, and where the port is only expected. */
+  readonly pci_slot: string | null
+  /** The interface that a macvtap device is above. */
+  readonly source: string | null
+  /** 0: untagged. */
+  readonly vlan: number
 }
 
 /** As the API has it: the name may be a number, or begin with tags (`tag:ipxe,bootfile-name`); the value may be empty. */

@@ -64,6 +64,17 @@ const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
       { maxLength: 3 },
     ),
     active: fc.boolean(),
+    device: fc.option(
+      fc.record(
+        {
+          kind: fc.constantFrom('vf' as const, 'card' as const, 'macvtap' as const),
+          pci_slot: fc.option(fc.string()),
+          source: fc.option(fc.string()),
+          vlan: fc.nat(4094),
+        },
+        { noNullPrototype: true },
+      ),
+    ),
   },
   { noNullPrototype: true },
 )
@@ -75,8 +86,8 @@ test('a port sent in version 1 arrives whole but for its DNS name and DHCP optio
       assert.equal(shapeOf('port', 1)?.fault(older, ''), null)
       assert.ok(!('dns_name' in older))
       const back = convertUp('port', older, 1)
-      assert.equal(shapeOf('port', 4)?.fault(back, ''), null)
-      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [], active: true })
+      assert.equal(shapeOf('port', 5)?.fault(back, ''), null)
+      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [], active: true, device: null })
     }),
   )
 })
@@ -87,7 +98,17 @@ test('a port sent in version 2 arrives whole but for its DHCP options', () => {
       const older = convertDown('port', port, 2)
       assert.equal(shapeOf('port', 2)?.fault(older, ''), null)
       assert.ok(!('extra_dhcp_opts' in older))
-      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [], active: true })
+      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [], active: true, device: null })
+    }),
+  )
+})
+
+test('a port sent in version 4 arrives whole but for its device', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      const older = convertDown('port', port, 4)
+      assert.equal(shapeOf('port', 4)?.fault(older, ''), null)
+      assert.deepEqual(convertUp('port', older, 4), { ...port, device: null })
     }),
   )
 })
@@ -98,7 +119,7 @@ test('a port that is only expected travels in no version that knows active ones 
       assert.equal(travelsFrom('port', port), port.active ? 1 : 4)
       const older = convertDown('port', { ...port, active: true }, 3)
       assert.equal(shapeOf('port', 3)?.fault(older, ''), null)
-      assert.deepEqual(convertUp('port', older, 3), { ...port, active: true })
+      assert.deepEqual(convertUp('port', older, 3), { ...port, active: true, device: null })
     }),
   )
 })

@@ -57,7 +57,16 @@ const port3Members = {
 /** Ports were where they were: hosts did not hear of those that may come. */
 const port3 = record(port3Members)
 export type PortObjectV3 = TypeOf<typeof port3>
-const port4 = record({ ...port3Members, active: flag })
+const port4Members = { ...port3Members, active: flag }
+/** All ports were the switch's, and waited for their interface. */
+const port4 = record(port4Members)
+export type PortObjectV4 = TypeOf<typeof port4>
+const port5 = record({
+  ...port4Members,
+  device: nullable(
+    record({ kind: oneOf('vf', 'card', 'macvtap'), pci_slot: nullable(text), source: nullable(text), vlan: whole }),
+  ),
+})
 
 const port2Up = (older: PortObjectV1): PortObjectV2 => ({
   ...older,
@@ -77,9 +86,12 @@ const port2Down = (newer: PortObjectV2): PortObjectV1 => {
 const port3Up = (older: PortObjectV2): PortObjectV3 => ({ ...older, extra_dhcp_opts: [] })
 const port3Down = ({ extra_dhcp_opts: _lost, ...rest }: PortObjectV3): PortObjectV2 => rest
 
-const port4Up = (older: PortObjectV3): PortObject => ({ ...older, active: true })
+const port4Up = (older: PortObjectV3): PortObjectV4 => ({ ...older, active: true })
 /** Only of active ones: see `travelsFrom`. */
-const port4Down = ({ active: _lost, ...rest }: PortObject): PortObjectV3 => rest
+const port4Down = ({ active: _lost, ...rest }: PortObjectV4): PortObjectV3 => rest
+
+const port5Up = (older: PortObjectV4): PortObject => ({ ...older, device: null })
+const port5Down = ({ device: _lost, ...rest }: PortObject): PortObjectV4 => rest
 
 const networkMembers = {
   id: text,
@@ -162,7 +174,7 @@ const router1 = record({
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
 const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
-  port: port4 satisfies Same<TypeOf<typeof port4>, PortObject>,
+  port: port5 satisfies Same<TypeOf<typeof port5>, PortObject>,
   network: network2 satisfies Same<TypeOf<typeof network2>, NetworkObject>,
   neighbor: neighbor1 satisfies Same<TypeOf<typeof neighbor1>, WireTypes['neighbor']>,
   chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
@@ -177,7 +189,8 @@ const ladders: { readonly [T in WireType]: Ladder } = {
     rungs: [
       { shape: port2, up: port2Up, down: port2Down },
       { shape: port3, up: port3Up, down: port3Down },
-      { shape: newest.port, up: port4Up, down: port4Down },
+      { shape: port4, up: port4Up, down: port4Down },
+      { shape: newest.port, up: port5Up, down: port5Down },
     ],
   },
   network: { first: network1, rungs: [{ shape: newest.network, up: network2Up, down: network2Down }] },

@@ -70,6 +70,7 @@ const port = (id: string, generation = 1): WireTypes['port'] => ({
   dns_name: '',
   extra_dhcp_opts: [],
   active: true,
+  device: null,
 })
 const group: WireTypes['security_group'] = { id: GROUP, generation: 1, stateful: true, rules: [] }
 

@@ -330,6 +330,7 @@ export const portNumber = (n: number, more: Partial<PortObject> = {}): PortObjec
   dns_name: '',
   extra_dhcp_opts: [],
   active: true,
+  device: null,
   ...more,
 })
 

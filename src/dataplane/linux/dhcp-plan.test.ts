@@ -45,6 +45,7 @@ const port = (n: number, ips: readonly string[], part: Partial<PortObject> = {})
   dns_name: '',
   extra_dhcp_opts: [],
   active: true,
+  device: null,
   ...part,
 })
 const network = (subnets: readonly SubnetObject[]): NetworkObject => ({

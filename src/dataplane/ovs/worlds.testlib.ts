@@ -33,6 +33,7 @@ export const port = (id: string, more: Partial<PortObject> = {}): PortObject => 
   dns_name: '',
   extra_dhcp_opts: [],
   active: true,
+  device: null,
   ...more,
 })
 
