@@ -37,8 +37,8 @@ export async function serveFeed({ core, notifier, settings, registry, log, stack
     source,
     effects: {
       agentReported: (report) => recordAgent(core, report),
-      portsRealized: (host, ids, up) => recordPortStatus(core, host, ids, up),
-      portsAwaited: (host, ids, ready) => recordBindingsProven(core, host, ids, ready),
+      portsRealized: (ports, up) => recordPortStatus(core, ports, up),
+      portsAwaited: (ports, ready) => recordBindingsProven(core, ports, ready),
       networksRealized: (ids) => recordDhcpStatus(core, ids),
       routersRealized: (ids) => recordRouterStatus(core, ids),
     },

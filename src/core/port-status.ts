@@ -3,22 +3,24 @@ import type { Image } from '#store/objects.ts'
 import { SYSTEM } from './agents.ts'
 import { type Core, operateInternally } from './operation.ts'
 
+/** A port, and the host that speaks of it. */
+export interface PortAt {
+  readonly id: string
+  readonly host: string
+}
+
 /**
- * Ports whose data plane is proven on `host` turn ACTIVE, those it lost turn DOWN. A report that speaks of an older
+ * Ports whose data plane is proven on their host turn ACTIVE, those it lost turn DOWN. A report that speaks of an older
  * binding, or of a port bound elsewhere by now, changes nothing. Answers the ids that changed.
  */
-export async function recordPortStatus(
-  core: Core,
-  host: string,
-  ids: readonly string[],
-  up: boolean,
-): Promise<string[]> {
-  if (ids.length === 0) return []
+export async function recordPortStatus(core: Core, ports: readonly PortAt[], up: boolean): Promise<string[]> {
+  if (ports.length === 0) return []
   return storeStatuses(
     core,
-    `agent ${host}`,
-    'select t.id, $3::text as status from ports t where t.id = any($1::uuid[]) and t.binding_host = $2 and t.status <> $3',
-    [ids, host, up ? 'ACTIVE' : 'DOWN'],
+    'port realizations',
+    `select t.id, $3::text as status from unnest($1::uuid[], $2::text[]) as s (id, host)
+      join ports t on t.id = s.id and t.binding_host = s.host where t.status <> $3`,
+    [ports.map(({ id }) => id), ports.map(({ host }) => host), up ? 'ACTIVE' : 'DOWN'],
   )
 }
 

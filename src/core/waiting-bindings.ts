@@ -2,23 +2,20 @@
 import type { Resource } from '#model/define.ts'
 import { SYSTEM } from './agents.ts'
 import { type Core, operateInternally } from './operation.ts'
+import type { PortAt } from './port-status.ts'
 
-const PENDING = `select t.id, t.port_id from port_bindings t
-  where t.host = $1 and t.port_id = any($2::uuid[]) and t.proven <> $3 and t.vif_type <> 'unbound' order by t.port_id`
+const PENDING = `select t.id, t.port_id, t.host from unnest($1::uuid[], $2::text[]) as s (id, host)
+  join port_bindings t on t.port_id = s.id and t.host = s.host
+  where t.proven <> $3 and t.vif_type <> 'unbound' order by t.port_id, t.host`
 
 /** Answers the ports of bindings for which that is new. */
-export async function recordBindingsProven(
-  core: Core,
-  host: string,
-  ports: readonly string[],
-  proven: boolean,
-): Promise<string[]> {
-  const params = [host, ports, proven]
+export async function recordBindingsProven(core: Core, ports: readonly PortAt[], proven: boolean): Promise<string[]> {
+  const params = [ports.map(({ id }) => id), ports.map(({ host }) => host), proven]
   if (ports.length === 0 || (await core.database.query(PENDING, params)).length === 0) return []
-  return operateInternally(core, SYSTEM, `agent ${host}`, async (unit) => {
+  return operateInternally(core, SYSTEM, 'port realizations', async (unit) => {
     const [resource, port] = [unit.model.resource('port_binding'), unit.model.resource('port')]
     const taken: string[] = []
-    for (const { id, port_id } of await unit.tx.query<Pending>(PENDING, params)) {
+    for (const { id, port_id, host } of await unit.tx.query<Pending>(PENDING, params)) {
       // The port first, as everyone does who writes its bindings: it may be active there by now.
       await unit.load(port, port_id, 'update')
       const binding = await unit.load(resource, id, 'update')
@@ -32,4 +29,5 @@ export async function recordBindingsProven(
 interface Pending extends Record<string, unknown> {
   readonly id: string
   readonly port_id: string
+  readonly host: string
 }

@@ -21,6 +21,7 @@ import { Relation } from './relation.ts'
 import { createSlots } from './slots.ts'
 import { pauseAfter } from './stream.ts'
 import { Topics } from './topics.ts'
+import type { PortAt } from './types.ts'
 import { createWants, wantsOf } from './wants.ts'
 
 const row: PortRow = {
@@ -37,6 +38,7 @@ const row: PortRow = {
   allowed_address_pairs: [{ ip_address: '10.0.0.4' }, { ip_address: '10.8.0.0/24', mac_address: 'fa:16:3e:00:00:09' }],
   dns_name: 'vm',
   extra_dhcp_opts: [],
+  binding_device: null,
   expected_on: [],
   binding_host: 'h1',
   binding_vif_type: 'ovs',
@@ -247,9 +249,9 @@ test("what cannot be taken from one host is tried again, and holds up nobody els
   const realizations = createRealizations({
     database: { query: async () => (broken ? Promise.reject(new Error('no database')) : []) } as unknown as Database,
     effects: {
-      portsRealized: async (host: string, ids: readonly string[]) => {
-        if (host === 'h1' && broken) throw new Error('refused')
-        taken.push(`${host} ${ids.join(' ')}`)
+      portsRealized: async (ports: readonly PortAt[]) => {
+        if (broken && ports.some(({ host }) => host === 'h1')) throw new Error('refused')
+        taken.push(...ports.map(({ id }) => id))
       },
     } as unknown as Parameters<typeof createRealizations>[0]['effects'],
     rows: {
@@ -269,10 +271,41 @@ test("what cannot be taken from one host is tried again, and holds up nobody els
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }
-  await until('h2 h2p')
+  await until('h2p')
   broken = false
-  await until('h1 h1p')
+  await until('h1p')
   await realizations.close()
+})
+
+test('ports of many hosts become ACTIVE together, in batches that end', async () => {
+  const batches: (readonly PortAt[])[] = []
+  const realizations = createRealizations({
+    database: { query: async () => [] } as unknown as Database,
+    effects: {
+      portsRealized: async (ports: readonly PortAt[]) => void batches.push(ports),
+    } as unknown as Parameters<typeof createRealizations>[0]['effects'],
+    rows: {
+      port: (id) => ({ ...row, id, binding_host: id.slice(0, 4) }),
+      network: () => null,
+      router: () => null,
+    },
+    log: silentLogger,
+  })
+  const hosts = Array.from({ length: 60 }, (_, index) => `h${String(index).padStart(3, '0')}`)
+  for (const host of hosts) {
+    const ids = Array.from({ length: 10 }, (_, index) => `${host}p${index}`)
+    realizations.record(
+      host,
+      ids.map((id) => ({ ...said('done'), kind: 'port', id })),
+    )
+  }
+  await realizations.close()
+  assert.deepEqual(
+    batches.map((ports) => ports.length),
+    [250, 250, 100],
+  )
+  assert.ok(batches.flat().every(({ id, host }) => id.startsWith(host)))
+  assert.equal(new Set(batches.flat().map(({ id }) => id)).size, 600)
 })
 
 test('a port that left a network before the network was read is nobody there, though a group still has it', () => {

@@ -1,7 +1,8 @@
 /**
  * What hosts have really in place: the newest report per (host, kind, id) goes to its table, in batches of at most
- * 50 ms; ports whose flows are proven, or are gone, become operations of core at once. Whether a network's DHCP is
- * served and a router stands depends on several hosts: core looks at what all of them said, once it is stored.
+ * 50 ms; ports whose flows are proven, or are gone, become operations of core at once, those of many hosts together.
+ * Whether a network's DHCP is served and a router stands depends on several hosts: core looks at what all of them said,
+ * once it is stored.
  *
  * A report counts for a port's status only when it speaks of the generation that is known here and of the port's
  * binding host. Both the write and the operation may be repeated, so a failure is simply tried again.
@@ -12,7 +13,7 @@ import type { Database } from '#store/pool.ts'
 import type { WireKey } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
 import { hostOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
-import type { FeedEffects } from './types.ts'
+import type { FeedEffects, PortAt } from './types.ts'
 
 export interface Realizations {
   /** `reports` are of objects that the host is to have. */
@@ -30,6 +31,8 @@ interface Pending {
 }
 
 const BATCH_MS = 50
+/** Ports that one operation moves: their rows are locked while it lasts. */
+const BATCH_PORTS = 250
 const RETRY_MS = 500
 
 const WRITE = `
@@ -172,15 +175,31 @@ class Writer implements Realizations {
       const port = rows.port(one.report.id)
       return { one, verdict: verdict(one.host, one.report, port) ?? readiness(one.host, one.report, port) }
     })
-    for (const group of Map.groupBy(judged, ({ one, verdict: it }) => `${it} ${one.host}`).values()) {
-      const [first] = group
-      if (!first?.verdict) continue
-      const { host } = first.one
-      const [tell, good] = CONSEQUENCES[first.verdict]
-      const ids = group.map(({ one }) => one.report.id)
+    for (const [it, group] of Map.groupBy(judged, (one) => one.verdict)) {
+      if (it === null) continue
+      const [tell, good] = CONSEQUENCES[it]
       const reports = group.map(({ one }) => one)
-      failed.push(...(await this.#attempt(reports, () => effects[tell](host, ids, good))))
+      for (let at = 0; at < reports.length; at += BATCH_PORTS)
+        failed.push(...(await this.#tell(reports.slice(at, at + BATCH_PORTS), (ports) => effects[tell](ports, good))))
     }
+    return failed
+  }
+
+  /** What cannot be carried out for all hosts at once is tried for one after another. Answers what could not be. */
+  async #tell(
+    reports: readonly Pending[],
+    act: (ports: readonly PortAt[]) => Promise<unknown>,
+  ): Promise<readonly Pending[]> {
+    const told = (some: readonly Pending[]) => act(some.map(({ host, report: { id } }) => ({ id, host })))
+    const hosts = [...Map.groupBy(reports, ({ host }) => host).values()]
+    const atOnce = async (): Promise<boolean> =>
+      told(reports).then(
+        () => true,
+        () => false,
+      )
+    if (hosts.length > 1 && (await atOnce())) return []
+    const failed: Pending[] = []
+    for (const some of hosts) failed.push(...(await this.#attempt(some, () => told(some))))
     return failed
   }
 

@@ -31,6 +31,12 @@ export interface AgentReport {
   readonly started_at: string
 }
 
+/** A port, and the host that speaks of it. */
+export interface PortAt {
+  readonly id: string
+  readonly host: string
+}
+
 /** API-visible consequences of what hosts say. All are idempotent: they may be called again after a failure. */
 export interface FeedEffects {
   /**
@@ -40,9 +46,9 @@ export interface FeedEffects {
    */
   agentReported(report: AgentReport): Promise<unknown>
   /** The flows of these ports are proven on their binding host (`up`), or are not in place any more. */
-  portsRealized(host: string, ids: readonly string[], up: boolean): Promise<unknown>
+  portsRealized(ports: readonly PortAt[], up: boolean): Promise<unknown>
   /** All that these ports need stands on a host where they are expected, or does not any more. */
-  portsAwaited(host: string, ids: readonly string[], ready: boolean): Promise<unknown>
+  portsAwaited(ports: readonly PortAt[], ready: boolean): Promise<unknown>
   /** Hosts said something new of these networks, stored by now: their DHCP may be served, or not any more. */
   networksRealized(ids: readonly string[]): Promise<unknown>
   /** Hosts said something new of these routers, stored by now: they may stand, or not any more. */

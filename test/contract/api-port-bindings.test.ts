@@ -403,8 +403,9 @@ test('Nova hears that the target is ready when its flows are proven', async () =
   await bindTo(port, 'h2')
   await rig.derive()
   assert.deepEqual(await eventsOf(server, port['id']), [])
-  assert.deepEqual(await recordBindingsProven(server.core, 'h2', [port['id']], true), [port['id']])
-  assert.deepEqual(await recordBindingsProven(server.core, 'h2', [port['id']], true), [])
+  const ready = [{ id: port['id'], host: 'h2' }]
+  assert.deepEqual(await recordBindingsProven(server.core, ready, true), [port['id']])
+  assert.deepEqual(await recordBindingsProven(server.core, ready, true), [])
   await rig.derive()
   assert.deepEqual(
     (await eventsOf(server, port['id'])).map(({ name }) => name),

@@ -106,4 +106,8 @@ export async function serverPort(server: TestServer, network: string, more: obje
 
 /** What the host says of its flows. */
 export const proves = (server: TestServer, ports: readonly string[], up = true): Promise<string[]> =>
-  recordPortStatus(server.core, 'h1', ports, up)
+  recordPortStatus(
+    server.core,
+    ports.map((id) => ({ id, host: 'h1' })),
+    up,
+  )

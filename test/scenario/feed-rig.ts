@@ -15,7 +15,7 @@ import { type Agent, type AgentOptions, createAgent } from '#agent/agent.ts'
 import { createSimDataplane, type SimDataplane } from '#dataplane/sim/index.ts'
 import { enrol } from '#feed/credentials.ts'
 import { createFeed, type Feed } from '#feed/feed.ts'
-import type { AgentReport } from '#feed/types.ts'
+import type { AgentReport, PortAt } from '#feed/types.ts'
 import { newId } from '#kernel/ids.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { createChangeReader } from '#store/change-reader.ts'
@@ -360,14 +360,16 @@ export class Edits {
     })
   }
 
-  portsRealized(host: string, ids: readonly string[], up: boolean): Promise<void> {
+  portsRealized(ports: readonly PortAt[], up: boolean): Promise<void> {
     return this.#edit(async (tx) => {
-      const changed = await tx.query<{ id: string; network_id: string; groups: string[] }>(
-        `update ports set status = $3, revision_number = revision_number + 1
-         where id = any($1::uuid[]) and binding_host = $2 and status <> $3 returning id, network_id, security_group_ids as groups`,
-        [ids, host, up ? 'ACTIVE' : 'DOWN'],
+      const changed = await tx.query<{ id: string; network_id: string; groups: string[]; host: string }>(
+        `update ports t set status = $3, revision_number = revision_number + 1
+         from unnest($1::uuid[], $2::text[]) as s (id, host)
+         where t.id = s.id and t.binding_host = s.host and t.status <> $3
+         returning t.id, t.network_id, t.security_group_ids as groups, s.host`,
+        [ports.map(({ id }) => id), ports.map(({ host }) => host), up ? 'ACTIVE' : 'DOWN'],
       )
-      for (const { id, network_id, groups } of changed) {
+      for (const { id, network_id, groups, host } of changed) {
         const image = { network_id, 'binding:host_id': host, security_groups: groups, device_owner: 'compute:nova' }
         await record(tx, 'port', id, image, image)
       }
@@ -438,7 +440,7 @@ export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
       },
       effects: {
         agentReported: (report) => edits.agentReported(report),
-        portsRealized: (host, ids, up) => edits.portsRealized(host, ids, up),
+        portsRealized: (ports, up) => edits.portsRealized(ports, up),
         portsAwaited: async () => {},
         networksRealized: async () => {},
         routersRealized: async () => {},
