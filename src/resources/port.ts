@@ -266,8 +266,14 @@ async function requireGroups(context: Context, ids: readonly string[]): Promise<
 
 async function bound(context: Context, wanted: Port, old: Port | null): Promise<Partial<Draft>> {
   const result = await context.binding.bind(requestOf(wanted))
-  return { ...bindingOf(result, old), ...(isUnattended(result.vif_type) && { status: 'ACTIVE' }) }
+  return {
+    ...bindingOf(result, old),
+    ...(isUnattended(result.vif_type) && { status: 'ACTIVE' }),
+    // It stands on every host of its router, as in Neutron whatever a client names.
+    ...(wanted.device_owner === DVR_INTERFACE && { 'binding:host_id': '' }),
+  }
 }
+const DVR_INTERFACE = 'network:router_interface_distributed'
 
 /** A whole card is its server's to set up: no agent will say that the port stands, so it does once it is bound. */
 export const isUnattended = (vif_type: string): boolean => vif_type === 'hostdev_physical'

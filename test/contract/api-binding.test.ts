@@ -1,9 +1,11 @@
 /** Binding through the API: levels, segments that come and go with them, and drivers that ask other systems. */
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SYSTEM } from '#core/agents.ts'
 import { operateInternally } from '#core/operation.ts'
+import { namedId } from '#kernel/ids.ts'
 import { openvswitchDriver } from '#drivers/mechanism/openvswitch.ts'
 import {
   dynamicSegments,
@@ -17,7 +19,7 @@ import {
   torOver,
 } from '../lib/binding.ts'
 import { answered, refused } from '../lib/refused.ts'
-import { silence } from '../lib/agents.ts'
+import { hostReports, silence } from '../lib/agents.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'
 
@@ -282,6 +284,29 @@ describe('a driver that asks another system', () => {
     assert.deepEqual(three['binding:vif_details'].bound_drivers, { 0: 'openvswitch' })
     assert.ok(Date.now() - began < 20_000)
   })
+})
+
+test('bandwidth that was claimed of a host’s interface is its driver’s, in either form of the profile', async () => {
+  await hostReports(server, 'claimed', { resource_provider_bandwidths: { eth1: { egress: 1000, ingress: 1000 } } })
+  const network = await networkWith(server)
+  const provider = namedId('87ee7d5c-73bb-11e8-9008-c4d987b2a692', 'claimed:eth1')
+  for (const [allocation, vif_type] of [
+    [{ group: provider }, 'ovs'],
+    [provider, 'ovs'],
+    [{ group: provider, other: randomUUID() }, 'binding_failed'],
+    [randomUUID(), 'binding_failed'],
+  ]) {
+    const port = await portOn(server, network, 'claimed', { 'binding:profile': { allocation } })
+    assert.equal(port['binding:vif_type'], vif_type, JSON.stringify(allocation))
+    await drop(port['id'])
+  }
+})
+
+test('an interface of a distributed router stands on many hosts, and on none by name', async () => {
+  const network = await networkWith(server)
+  const port = await portOn(server, network, 'plain', { device_owner: 'network:router_interface_distributed' })
+  assert.deepEqual([port['binding:vif_type'], port['binding:host_id']], ['distributed', ''])
+  await drop(port['id'])
 })
 
 test('binding to one level costs one statement', async () => {

@@ -1,7 +1,7 @@
 /** Looking again at a port's binding: after a failure, when an agent is back, when its mappings are others. */
 import type { BindingLevel, BindingRequest, Context } from '#model/context.ts'
 import type { Resource } from '#model/define.ts'
-import { bindingOf, type Port, port as portResource, requestOf } from '#resources/port.ts'
+import { bindingOf, isUnattended, type Port, port as portResource, requestOf } from '#resources/port.ts'
 import { isDistributedOwner } from '#resources/standard.ts'
 
 /**
@@ -25,7 +25,8 @@ export async function rebindPort(
   if (!failing && result.vif_type === 'binding_failed') return false
   const stored = bindingOf(result, port)
   if (failing && stored['binding:failure'] === port['binding:failure']) return false
+  const status = isUnattended(result.vif_type) ? 'ACTIVE' : 'DOWN'
   context.binding.release(levels)
-  await context.update(portResource as Resource, portId, { ...stored, status: 'DOWN' })
+  await context.update(portResource as Resource, portId, { ...stored, status })
   return true
 }
