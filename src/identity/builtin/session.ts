@@ -2,7 +2,7 @@
 import { type Headers, header } from '../identity.ts'
 import { type Directory, type Project, type Role, rolesOn, type User } from './directory.ts'
 import { forbidden, unauthorized } from './http.ts'
-import { type Claims, verify } from './token.ts'
+import { type Claims, createVerifier, type Verifier } from './token.ts'
 
 export interface Session {
   readonly claims: Claims
@@ -13,9 +13,18 @@ export interface Session {
   readonly roles: readonly Role[]
 }
 
+/** A directory is one object until something in it changes. */
+const verifiers = new WeakMap<Directory, Verifier>()
+
+function claimsOf(directory: Directory, token: string): Claims | null {
+  const verifier = verifiers.get(directory) ?? createVerifier(directory.key)
+  verifiers.set(directory, verifier)
+  return verifier(token)
+}
+
 /** Null when the token is not (or no longer) good for anything. `now` in ms. */
 export function sessionOf(directory: Directory, token: string, now: number): Session | null {
-  const claims = verify(token, directory.key)
+  const claims = claimsOf(directory, token)
   if (!claims || claims.expires <= now) return null
   if (directory.revoked.some(({ id }) => id === claims.audit[0])) return null
   const user = directory.users.find(({ id }) => id === claims.user)
