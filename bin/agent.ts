@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, createAgent } from '#agent/agent.ts'
 import { readCredentials } from '#agent/credentials.ts'
+import { hostDevices, isSimulated, withDevices } from '#dataplane/devices/index.ts'
 import type { Dataplane } from '#dataplane/port.ts'
 import { createSimDataplane } from '#dataplane/sim/index.ts'
 import { createLogger, type Logger } from '#kernel/log.ts'
@@ -67,13 +68,19 @@ async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Datap
   })
 }
 
+const slotsOf = (devices: AgentSettings['pciDevices']) => devices.map(({ pci_slot }) => pci_slot)
+
 /** The agents for this host's network cards, where it has any. */
 function cardsOf({ physicalDeviceMappings, pciDevices, physicalInterfaceMappings }: AgentSettings) {
   const devices = Map.groupBy(physicalDeviceMappings, (one) => one.physical_network)
   const device_mappings = Object.fromEntries([...devices].map(([name, all]) => [name, all.map(({ device }) => device)]))
   return {
     ...(devices.size > 0 && {
-      nic_switch: { device_mappings, ...(pciDevices.length > 0 && { pci_devices: pciDevices }) },
+      nic_switch: {
+        device_mappings,
+        ...(pciDevices.length > 0 && { pci_devices: pciDevices }),
+        ...(isSimulated(slotsOf(pciDevices)) && { simulated: true }),
+      },
     }),
     ...(Object.keys(physicalInterfaceMappings).length > 0 && {
       macvtap: { interface_mappings: physicalInterfaceMappings },
@@ -101,18 +108,20 @@ async function start(argv: readonly string[]): Promise<{ agents: Agent[]; log: L
     const host = count === 1 ? settings.host : `${settings.host}-${index + 1}`
     const simulated = { autoPlug: extra['auto-plug'] !== false, bridgeMappings: settings.bridgeMappings }
     const tunnelingIp = count === 1 && settings.tunnelingIp ? settings.tunnelingIp : simTunnelIp(index + 1)
-    const dataplane =
+    const switching =
       settings.dataplane === 'sim'
         ? createSimDataplane({ ...simulated, tunnelingIp })
         : await ovsDataplane(settings, log)
+    const stateDir = count === 1 ? settings.stateDir : null
+    const devices = hostDevices(slotsOf(settings.pciDevices), stateDir, log.child({ host, component: 'devices' }))
     agents.push(
       createAgent({
         host,
-        dataplane,
+        dataplane: withDevices(switching, devices),
         services: cardsOf(settings),
         agentVersion: version,
         availabilityZone: settings.availabilityZone,
-        stateDir: count === 1 ? settings.stateDir : null,
+        stateDir,
         servers: settings.serverUrls.map(withPath),
         credential: credentials.of(host),
         ca,

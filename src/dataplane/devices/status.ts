@@ -1,0 +1,91 @@
+/** What is said of ports on devices, from what was read back. Pure. */
+import { keyOf, type PortObject, type WireKey, type World } from '#wire/objects.ts'
+import type { Realization } from '#wire/realization.ts'
+import { isUp, type MacvtapState, vfProblem, type VfState, type Wanted } from './plan.ts'
+
+export interface Found {
+  readonly simulated: boolean
+  readonly wanted: Wanted
+  /** Functions as read back, or why that was not possible. */
+  readonly seen: ReadonlyMap<string, VfState | string>
+  /** What the card answered when it was to be set up. */
+  readonly refused: ReadonlyMap<string, string>
+  readonly macvtaps: readonly MacvtapState[]
+}
+
+type Verdict = Pick<Realization, 'state' | 'message'>
+const DONE: Verdict = { state: 'done', message: null }
+const waits = (message: string): Verdict => ({ state: 'pending', message })
+const fails = (message: string): Verdict => ({ state: 'error', message })
+
+export function portRealization(world: World, port: PortObject, found: Found, at: string): Realization {
+  return { kind: 'port', id: port.id, generation: port.generation, ...verdict(world, port, found), repaired: false, at }
+}
+
+function verdict(world: World, port: PortObject, found: Found): Verdict {
+  // A whole card is the virtual machine's to set up; and where a port is only expected nothing has to stand.
+  if (!port.active || port.device?.kind === 'card') return DONE
+  if (!world.network.has(port.network_id)) return waits(`network ${port.network_id} is not known yet`)
+  return port.device?.kind === 'macvtap' ? macvtapVerdict(world, port, found) : vfVerdict(port, found)
+}
+
+function vfVerdict({ id, device }: PortObject, { simulated, wanted, seen, refused }: Found): Verdict {
+  const slot = device?.pci_slot
+  if (!slot) return waits('its profile names no virtual function (pci_slot)')
+  const holder = wanted.holders.get(slot)
+  if (holder !== id) return fails(`${slot} is given to port ${holder} already`)
+  const problem = refused.get(slot) ?? vfProblem(slot, wanted.vfs.get(slot) as VfState, seen.get(slot))
+  if (problem !== null) return fails(problem)
+  return simulated ? { state: 'done', message: `simulated: there is no ${slot}, it is only noted` } : DONE
+}
+
+function macvtapVerdict(world: World, port: PortObject, { macvtaps }: Found): Verdict {
+  const source = port.device?.source ?? ''
+  const mine = macvtapOf(port, macvtaps)
+  if (!mine) return waits(`no macvtap device with MAC ${port.mac_address} is above ${source} yet`)
+  if (mine.source !== source) return fails(`${mine.name} is above ${mine.source}, wanted: ${source}`)
+  return mine.up === isUp(world, port) ? DONE : fails(`${mine.name} is ${mine.up ? 'up' : 'down'}`)
+}
+
+/** The device that the hypervisor made for the port: the one with its MAC, of several the one where it belongs. */
+export const macvtapOf = (port: PortObject, macvtaps: readonly MacvtapState[]): MacvtapState | undefined =>
+  macvtaps.find(({ mac, source }) => mac === port.mac_address && source === port.device?.source) ??
+  macvtaps.find(({ mac }) => mac === port.mac_address)
+
+/** Networks that have ports here, and all of them on devices: the switch has nothing to do with these. */
+export function networksOnDevices(world: World, ports: readonly PortObject[]): ReadonlySet<string> {
+  const networks = new Set(ports.map(({ network_id }) => network_id))
+  for (const { device, network_id } of world.port.values()) if (device === null) networks.delete(network_id)
+  return networks
+}
+
+/** Of networks that are on devices alone. */
+export const networkRealizations = (world: World, networks: readonly string[], at: string): Realization[] =>
+  networks.flatMap((id) => {
+    const network = world.network.get(id)
+    if (!network) return []
+    const { generation } = network
+    return [{ kind: 'network', id, generation, state: 'done', message: null, repaired: false, at }]
+  })
+
+/** The world without what devices carry: what the switch is to know. */
+export function switchedWorld(world: World, ports: readonly PortObject[], networks: ReadonlySet<string>): World {
+  if (ports.length === 0) return world
+  const without = <T>(table: ReadonlyMap<string, T>, gone: Iterable<string>): ReadonlyMap<string, T> => {
+    const rest = new Map(table)
+    for (const id of gone) rest.delete(id)
+    return rest
+  }
+  return {
+    ...world,
+    port: without(
+      world.port,
+      ports.map(({ id }) => id),
+    ),
+    network: without(world.network, networks),
+  }
+}
+
+/** Keys of networks that the switch is to know from now on, or not any more. */
+export const changedSides = (before: ReadonlySet<string>, after: ReadonlySet<string>): readonly WireKey[] =>
+  [...before, ...after].filter((id) => !before.has(id) || !after.has(id)).map((id) => keyOf('network', id))
