@@ -45,27 +45,57 @@ export async function readServer(host: LinuxPort, { dir }: Site): Promise<{ pid:
 export const readTaken = async (host: LinuxPort, { dir }: Site): Promise<Map<string, string>> =>
   readLeases((await host.read(join(dir, 'leases'))) ?? '')
 
-export async function look(host: LinuxPort, site: Site, want: DhcpWant, hash: string): Promise<DhcpSeen> {
+/**
+ * What stands of one network. `linkMade`: the device was made as it is wanted; that it is so still is believed when it
+ * is found in place with its addresses, which costs no program. Without, `ip` is asked.
+ */
+export async function look(
+  host: LinuxPort,
+  site: Site,
+  want: DhcpWant,
+  hash: string,
+  linkMade: boolean,
+): Promise<DhcpSeen> {
   const { namespace, dir } = site
-  const [id, server, files, loaded, home, taken] = await Promise.all([
+  const [id, server, files, loaded, taken] = await Promise.all([
     host.namespaceId(namespace),
     readServer(host, site),
     readFiles(host, dir, hash),
     host.read(join(dir, LOADED)),
-    host.link(null, want.device),
     readTaken(host, site),
   ])
-  const inside = id === null ? null : await host.link(namespace, want.device)
   const inNamespace = server !== null && id !== null && (await host.namespaceOf(server.pid)) === id
+  const believed = linkMade && inNamespace && (await isInPlace(host, server.pid, want))
   return {
     namespace: id !== null,
-    link: home ? { at: 'home', ...home } : inside && { at: 'namespace', ...inside },
-    orphan: home !== null && inside !== null,
+    ...(believed ? linkOf(want) : await askForLink(host, id === null ? null : namespace, want.device)),
     server: server && { ...server, inNamespace },
     files,
     // What was read counts for the process that read it.
     loaded: server && loaded?.startsWith(`${server.pid} `) ? loaded.slice(`${server.pid} `.length) : null,
     stale: staleLeases(want, taken),
+  }
+}
+
+/** As cheap as the watch: a device at home would be a new one. */
+const isInPlace = async (host: LinuxPort, pid: number, { device, addresses }: DhcpWant): Promise<boolean> =>
+  (await host.carries(pid, device, addresses)) && !(await host.devices()).has(device)
+
+type LinkSeen = Pick<DhcpSeen, 'link' | 'orphan'>
+
+const linkOf = ({ mac, mtu, addresses }: DhcpWant): LinkSeen => ({
+  link: { at: 'namespace', up: true, mac, mtu, addresses },
+  orphan: false,
+})
+
+async function askForLink(host: LinuxPort, namespace: string | null, device: string): Promise<LinkSeen> {
+  const [home, inside] = await Promise.all([
+    host.link(null, device),
+    namespace === null ? null : host.link(namespace, device),
+  ])
+  return {
+    link: home ? { at: 'home', ...home } : inside && { at: 'namespace', ...inside },
+    orphan: home !== null && inside !== null,
   }
 }
 

@@ -2,8 +2,9 @@
  * DHCP on this host: one dnsmasq per network, in a namespace of its own, answering only this host's ports.
  *
  * The servers live on when the agent dies; a new agent adopts them by folder, command line and configuration hash and
- * touches none that is healthy. A watch looks every second for servers that died, namespaces that lost their name and
- * devices that went away or came home, and tells whom it concerns.
+ * touches none that is healthy. Ports that come and go change files alone, and no program is run for them. A watch
+ * looks every second for servers that died, namespaces that lost their name and devices that went away or came home,
+ * and tells whom it concerns.
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -137,8 +138,9 @@ class Service implements Dhcp {
     const print = fingerprint(want)
     const before = this.#made.get(networkId)
     if (before?.print === print && before.error === null && !this.#dirty.has(networkId)) return null
+    const linkMade = before?.error === null && sameLink(before.want, want) && !this.#dirty.has(networkId)
     this.#dirty.delete(networkId)
-    const error = await this.#serve(want).then(
+    const error = await this.#serve(want, linkMade).then(
       () => null,
       (reason: Error) => reason,
     )
@@ -149,7 +151,7 @@ class Service implements Dhcp {
     return error
   }
 
-  async #serve(want: DhcpWant): Promise<void> {
+  async #serve(want: DhcpWant, linkMade: boolean): Promise<void> {
     const site = this.#site(want.networkId)
     const paths = { dir: site.dir, user: this.#user }
     const refused = await this.#check.refused(want.options.map(({ body }) => body))
@@ -161,7 +163,7 @@ class Service implements Dhcp {
     const files = dhcpFiles(want, paths, await readTaken(this.#host, site), refused)
     // A namespace that got its name back shows its device only now: look again until nothing is left to do.
     for (let turn = 0; turn < 3; turn++) {
-      const steps = planDhcp(want, files, await look(this.#host, site, want, confHash(files)))
+      const steps = planDhcp(want, files, await look(this.#host, site, want, confHash(files), linkMade))
       if (steps.length === 0) return
       this.#log.info({ network: want.networkId, steps: steps.map(({ op }) => op) }, 'dhcp server changes')
       for (const step of steps) await carryOut(this.#host, site, want.device, step)
@@ -219,6 +221,9 @@ class Service implements Dhcp {
       })
   }
 }
+
+const sameLink = (a: DhcpWant, b: DhcpWant): boolean => fingerprint(linkIn(a)) === fingerprint(linkIn(b))
+const linkIn = ({ device, mac, mtu, addresses }: DhcpWant) => [device, mac, mtu, addresses]
 
 /** A healthy server lives, in the namespace of its name, with its device and addresses. */
 async function needsWork(host: LinuxPort, place: Site, { want, error }: Made): Promise<boolean> {
