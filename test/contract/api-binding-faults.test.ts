@@ -136,7 +136,8 @@ for (const { fault, driver, reason, host, network: of, port: wanted, arrange } o
     const unbound = await portOn(server, network, '', { device_owner: 'compute:nova' })
     const binding = { host, vnic_type: port['binding:vnic_type'], profile: port['binding:profile'] }
     const facts = refused(await server.admin.post(`ports/${unbound['id']}/bindings`, { binding }), 'PortBindingError')
-    assert.ok(JSON.stringify(facts).includes(reason))
+    const told = facts['failure'].attempts.find((one: Seen) => one['reason'] === reason)
+    assert.match(told.remedy, /\.$/)
     answered(await server.admin.delete(`ports/${port['id']}`), 204)
   })
 }

@@ -280,7 +280,7 @@ describe('many at once', () => {
     assert.deepEqual([active?.['status'], waiting?.['status'], more], ['ACTIVE', 'INACTIVE', []])
     // Each of them is two change rows, and revisions count them.
     const revisions = await server.database.query<{ generation: number }>(
-      "/* once */ select generation from change where kind = 'port' and id = $1 order by xid, seq",
+      "/* once */ select generation from change where kind = 'port' and id = $1 order by generation",
       [port['id']],
     )
     assert.deepEqual(

@@ -3,7 +3,7 @@
  * their own. Every write of one raises the port's revision, as in Neutron, and is a change of the port.
  */
 import { ApiError } from '#kernel/errors.ts'
-import type { BindingLevel } from '#model/context.ts'
+import type { BindingFailure, BindingLevel } from '#model/context.ts'
 import {
   type Context,
   defineResource,
@@ -19,6 +19,7 @@ import {
   whole,
 } from '#model/define.ts'
 import { type Port, requestOf } from '#resources/port.ts'
+import { explained } from '../binding/explain.ts'
 
 const level = { schema: { type: 'object' }, parse: (value: unknown) => value as BindingLevel }
 
@@ -117,9 +118,12 @@ export async function bind(
   return { vif_type, vif_details, levels }
 }
 
-/** `failure`: what each driver answered. */
-export const refusedBinding = (port: Readonly<Draft>, host: string, failure: unknown): ApiError =>
-  new ApiError('PortBindingError', { port_id: port['id'], host }, { reason: 'binding_failed', failure })
+/** `failure`: what each driver answered; the client hears what to do about it as well. */
+export function refusedBinding(port: Readonly<Draft>, host: string, failure: unknown): ApiError {
+  const known = failure as BindingFailure | null
+  const told = known && { ...known, attempts: explained(known.attempts, host, known.at) }
+  return new ApiError('PortBindingError', { port_id: port['id'], host }, { reason: 'binding_failed', failure: told })
+}
 
 /** Ends a binding that waits, with what was made for it alone. */
 export async function endWaiting(context: Context, { id, levels }: Pick<Waiting, 'id' | 'levels'>): Promise<void> {
