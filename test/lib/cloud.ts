@@ -71,6 +71,7 @@ export interface CloudServer {
 export interface CloudOptions {
   readonly database: string
   readonly workers?: number
+  readonly flags?: readonly string[]
 }
 
 export async function startServer(stack: AsyncDisposableStack, options: CloudOptions): Promise<CloudServer> {
@@ -82,7 +83,7 @@ export async function startServer(stack: AsyncDisposableStack, options: CloudOpt
     const flags = Object.entries(settings).map(
       ([name, value]) => `--${name.replace(/[A-Z]/g, '-$&').toLowerCase()}=${value}`,
     )
-    const now = start(stack, 'server.ts', flags)
+    const now = start(stack, 'server.ts', [...flags, ...(options.flags ?? [])])
     program = now
     await until(`a server on ${port}`, async () => {
       const served = now.log.some(({ msg }) => msg === 'agents are served')
@@ -117,6 +118,7 @@ export const startAgent = (
     readonly credentials: string
     readonly state: string
     readonly tunnelingIp?: string
+    readonly flags?: readonly string[]
   },
 ): Program =>
   start(stack, 'agent.ts', [
@@ -128,6 +130,7 @@ export const startAgent = (
     `--state=${at.state}`,
     ...(at.tunnelingIp ? [`--tunneling-ip=${at.tunnelingIp}`] : []),
     '--heartbeat-interval=3',
+    ...(at.flags ?? []),
   ])
 
 export interface Answer {
