@@ -77,7 +77,7 @@ export const agentFields = {
   pciDevices: host(
     list(pciDevice()),
     [],
-    'Virtual functions that ports may be given, as slot@physnet or slot@physnet@vendor:product; without it any that Nova names. For laboratories without such cards, and to find mistakes before a server starts.',
+    'Virtual functions that ports may be given, as slot@physnet or slot@physnet@vendor:product; without it any that Nova names. Finds mistakes before a server starts; where none of them is there the card is simulated, for laboratories.',
   ),
   physicalInterfaceMappings: host(
     mapping('physnet', 'interface'),
