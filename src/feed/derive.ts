@@ -40,6 +40,7 @@ export interface PortRow {
     readonly pci_slot: string | null
     readonly source: string | null
     readonly vlan: string | null
+    readonly follows_uplink: boolean
   } | null
   /** Hosts where it is expected, or which it has just left. */
   readonly expected_on: readonly string[]
@@ -131,8 +132,8 @@ const DEVICES: Readonly<Record<string, DeviceObject['kind']>> = {
 function deviceObject({ binding_vif_type, binding_device }: PortRow, active: boolean): DeviceObject | null {
   const kind = DEVICES[binding_vif_type]
   if (!kind) return null
-  const { pci_slot = null, source = null, vlan = null } = (active ? binding_device : null) ?? {}
-  return { kind, pci_slot, source, vlan: Number(vlan ?? 0) }
+  const { pci_slot = null, source = null, vlan = null, follows_uplink = false } = (active ? binding_device : null) ?? {}
+  return { kind, pci_slot, source, vlan: Number(vlan ?? 0), follows_uplink }
 }
 
 export const neighborObject = (row: PortRow, host: string): NeighborObject => ({

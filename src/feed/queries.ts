@@ -19,7 +19,8 @@ export const deviceOf = (
   ports: string,
 ): string => `case when ${ports}.binding_vif_type in ('hw_veb', 'hostdev_physical', 'macvtap')
   then jsonb_build_object('pci_slot', ${ports}.binding_profile->>'pci_slot', 'vlan', ${ports}.binding_vif_details->>'vlan',
-    'source', ${ports}.binding_vif_details->>'macvtap_source') end`
+    'source', ${ports}.binding_vif_details->>'macvtap_source',
+    'follows_uplink', ${ports}.propagate_uplink_status) end`
 
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,

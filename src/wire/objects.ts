@@ -45,6 +45,8 @@ export interface DeviceObject {
   readonly source: string | null
   /** 0: untagged. */
   readonly vlan: number
+  /** Its link is that of the card; else it has one whatever the card has. */
+  readonly follows_uplink: boolean
 }
 
 /** As the API has it: the name may be a number, or begin with tags (`tag:ipxe,bootfile-name`); the value may be empty. */

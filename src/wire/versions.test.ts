@@ -71,6 +71,7 @@ const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
           pci_slot: fc.option(fc.string()),
           source: fc.option(fc.string()),
           vlan: fc.nat(4094),
+          follows_uplink: fc.boolean(),
         },
         { noNullPrototype: true },
       ),
@@ -153,9 +154,9 @@ test('an object in its newest version travels unchanged', () => {
 
 test('negotiation takes the highest common version', () => {
   const all = readableVersions()
-  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4, 5] }), {
+  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4, 5, 6] }), {
     ok: true,
-    versions: { port: 4, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
+    versions: { port: 5, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
   })
   const old = negotiate({ ...all, port: [1] })
   assert.equal(old.ok && old.versions.port, 1)
@@ -166,7 +167,7 @@ test('negotiation takes the highest common version', () => {
 test('negotiation without a common version says which type and what to do', () => {
   const future = negotiate({ ...readableVersions(), port: [9] })
   assert.equal(future.ok, false)
-  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 4; upgrade/)
+  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 5; upgrade/)
   assert.equal(negotiate({}).ok, false)
   assert.equal(negotiate({ ...readableVersions(), network: [] }).ok, false)
 })

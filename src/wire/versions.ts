@@ -64,7 +64,13 @@ export type PortObjectV4 = TypeOf<typeof port4>
 const port5 = record({
   ...port4Members,
   device: nullable(
-    record({ kind: oneOf('vf', 'card', 'macvtap'), pci_slot: nullable(text), source: nullable(text), vlan: whole }),
+    record({
+      kind: oneOf('vf', 'card', 'macvtap'),
+      pci_slot: nullable(text),
+      source: nullable(text),
+      vlan: whole,
+      follows_uplink: flag,
+    }),
   ),
 })
 

@@ -46,7 +46,7 @@ test('a port is on a virtual function: bound, set up, proven, given back', async
   const port = await direct(SLOT)
   assert.deepEqual([port['binding:vif_type'], port['binding:vif_details'].vlan], ['hw_veb', '120'])
   await until('the port is ACTIVE', async () => (await ask('GET', `ports/${port.id}`)).body.port.status === 'ACTIVE')
-  const wanted = { mac: port.mac_address, vlan: 120, spoofchk: true, link: 'enable' }
+  const wanted = { mac: port.mac_address, vlan: 120, spoofchk: true, link: 'auto' }
   assert.deepEqual(functions(), { [SLOT]: wanted })
   const { realizations } = (await ask('GET', `realizations?id=${port.id}`)).body
   assert.match(JSON.stringify(realizations), /simulated: there is no 0000:fb:02\.1/)

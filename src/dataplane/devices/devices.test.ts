@@ -44,7 +44,7 @@ const port = (id: string, device: PortObject['device'], more: Partial<PortObject
   device,
   ...more,
 })
-const vf = { kind: 'vf', pci_slot: SLOT, source: null, vlan: 120 } as const
+const vf = { kind: 'vf', pci_slot: SLOT, source: null, vlan: 120, follows_uplink: false } as const
 const worldOf = (...ports: PortObject[]): World => ({
   ...emptyWorld(),
   network: new Map([['n', NETWORK]]),
@@ -119,7 +119,7 @@ test('a macvtap device is proven when it is there, above the right interface, an
     },
   }
   await using it = await around(cards)
-  const device = { kind: 'macvtap', pci_slot: null, source: 'eth1.120', vlan: 120 } as const
+  const device = { kind: 'macvtap', pci_slot: null, source: 'eth1.120', vlan: 120, follows_uplink: false } as const
   const state = async (more: Partial<PortObject> = {}) =>
     told(await it.dataplane.reconcile(worldOf(port('1', device, more)), keysOf('1'), true))['port/1']
   assert.deepEqual(await state(), ['pending', `no macvtap device with MAC ${MAC} is above eth1.120 yet`])

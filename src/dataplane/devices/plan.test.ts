@@ -73,16 +73,23 @@ const port = (id: string, more: Partial<PortObject>): PortObject => ({
   device: null,
   ...more,
 })
-const vf = (pci_slot: string | null, vlan = 0) => ({ kind: 'vf' as const, pci_slot, source: null, vlan })
+const vf = (pci_slot: string | null, vlan = 0) => ({
+  kind: 'vf' as const,
+  pci_slot,
+  source: null,
+  vlan,
+  follows_uplink: pci_slot === 'c',
+})
 
 test('a port says MAC, VLAN, spoof check and link; of two that name one function one has it', () => {
   const ports = [
-    port('05', { device: { kind: 'card', pci_slot: 'card', source: null, vlan: 0 } }),
+    port('05', { device: { kind: 'card', pci_slot: 'card', source: null, vlan: 0, follows_uplink: false } }),
     port('02', { device: vf('a', 9) }),
     port('01', { device: vf('a', 7), port_security_enabled: false }),
     port('03', { device: vf('b'), admin_state_up: false }),
     port('04', { device: vf('c'), network_id: 'down' }),
     port('06', { device: vf('d'), active: false }),
+    port('09', { device: { ...vf('e'), follows_uplink: true } }),
     port('07', { device: vf(null) }),
     port('08', {}),
   ]
@@ -96,6 +103,7 @@ test('a port says MAC, VLAN, spoof check and link; of two that name one function
     a: { mac: 'fa:16:3e:00:00:01', vlan: 7, spoofchk: false, link: 'enable' },
     b: { mac: 'fa:16:3e:00:00:03', vlan: 0, spoofchk: true, link: 'disable' },
     c: { mac: 'fa:16:3e:00:00:04', vlan: 0, spoofchk: true, link: 'disable' },
+    e: { mac: 'fa:16:3e:00:00:09', vlan: 0, spoofchk: true, link: 'auto' },
   })
   assert.equal(holders.get('a'), '01')
 })

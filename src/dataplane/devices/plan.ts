@@ -43,9 +43,9 @@ export const devicePorts = (world: World): readonly PortObject[] =>
 export function wantedVfs(world: World, ports: readonly PortObject[]): Wanted {
   const [vfs, holders] = [new Map<string, VfState>(), new Map<string, string>()]
   for (const port of ports) {
-    const { kind, pci_slot, vlan } = port.device ?? {}
+    const { kind, pci_slot, vlan, follows_uplink } = port.device ?? {}
     if (kind !== 'vf' || !port.active || !pci_slot || vfs.has(pci_slot)) continue
-    const link = isUp(world, port) ? 'enable' : 'disable'
+    const link = isUp(world, port) ? (follows_uplink ? 'auto' : 'enable') : 'disable'
     vfs.set(pci_slot, { mac: port.mac_address, vlan: vlan ?? 0, spoofchk: port.port_security_enabled, link })
     holders.set(pci_slot, port.id)
   }
