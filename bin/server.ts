@@ -34,6 +34,7 @@ const ROLE = 'SERVER_ROLE'
 
 interface Setup {
   readonly settings: ServerSettings
+  readonly coreSettings: Awaited<ReturnType<typeof coreSettingsOf>>
   readonly url: string
   readonly log: Logger
   readonly stack: AsyncDisposableStack
@@ -50,7 +51,7 @@ async function prepareDatabase({ url, log }: Setup): Promise<void> {
   }
 }
 
-async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<void> {
+async function serve(role: Role, { settings, coreSettings, url, log, stack }: Setup): Promise<void> {
   const metrics = createRegistry()
   const database = openDatabase({ url, size: settings.databasePool, log, agentDownTime: settings.agentDownTime })
   stack.defer(() => database.close())
@@ -60,7 +61,7 @@ async function serve(role: Role, { settings, url, log, stack }: Setup): Promise<
   const sources = { file: policyFile, dir: policyDir }
   const { policy } = stack.use(livePolicy({ sources, enforceNewDefaults, enforceScope, log }))
   const model = compose(coreResources, extensions)
-  const core = await assembleCore({ database, model, policy, settings: await coreSettingsOf(settings, log), notifier })
+  const core = await assembleCore({ database, model, policy, settings: coreSettings, notifier })
   if (role !== 'api') {
     await serveFeed({ core, notifier, settings, registry: metrics, log: log.child({ component: 'feed' }), stack })
     const keystone = settings.identity === 'keystone' ? keystoneOptionsOf(settings) : null
@@ -112,9 +113,7 @@ function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void
 }
 
 /** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
-async function supervise(workers: number, { settings, log, stack }: Setup): Promise<void> {
-  // Settings that no worker could start with are said once, here.
-  await coreSettingsOf(settings, log)
+async function supervise(workers: number, { log, stack }: Setup): Promise<void> {
   let stopping = false
   const start = (role: Role): void => {
     const worker = cluster.fork({ [ROLE]: role })
@@ -141,7 +140,8 @@ async function main(): Promise<void> {
   const url = settings.databaseUrl
   if (url === null) throw new UserError('The server needs a database: give --database URL, or use "deuteron up".')
   const stack = new AsyncDisposableStack()
-  const setup = { settings, url, log, stack }
+  // What is wrong with a driver is said before anything is touched.
+  const setup = { settings, coreSettings: await coreSettingsOf(settings, log), url, log, stack }
   const asked = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => asked.resolve(signal))
   if (cluster.isPrimary) await prepareDatabase(setup)
