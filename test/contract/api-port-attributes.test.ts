@@ -81,6 +81,21 @@ describe('MAC addresses', () => {
     assert.match(port.mac_address, /^fa:16:3e/)
     assert.equal(answered(await server.admin.get(at), 200).port.mac_address, port.mac_address)
   })
+
+  test('of a card are given back by a port that no server has any more, though no profile named it', async () => {
+    const used = { device_id: 'server-1', device_owner: 'compute:nova' }
+    const freed = async (vnic_type: string): Promise<boolean> => {
+      const values = { network_id: network['id'], 'binding:vnic_type': vnic_type, ...used }
+      const made = await server.admin.make('port', values)
+      const at = `ports/${made['id']}`
+      const renamed = answered(await server.admin.put(at, { port: { name: 'still there' } }), 200).port
+      assert.equal(renamed.mac_address, made['mac_address'])
+      const { port } = answered(await server.admin.put(at, { port: { device_id: '', device_owner: '' } }), 200)
+      assert.equal(answered(await server.admin.get(at), 200).port.mac_address, port.mac_address)
+      return port.mac_address !== made['mac_address']
+    }
+    assert.deepEqual([await freed('direct-physical'), await freed('direct')], [true, false])
+  })
 })
 
 test('device profile, NUMA affinity and uplink state are kept', async () => {

@@ -46,6 +46,14 @@ const cardOf = (port: Readonly<Draft> | null): string | null => {
   return physical && typeof profile.device_mac_address === 'string' ? profile.device_mac_address : null
 }
 
+/** Nobody has the card any more: whoever gets it next may take its address for another port. */
+const gaveUpCard = (before: Readonly<Draft> | null, after: Readonly<Draft>): boolean =>
+  after['binding:vnic_type'] === 'direct-physical' &&
+  before !== null &&
+  before['device_id'] !== '' &&
+  after['device_id'] === '' &&
+  after['device_owner'] === ''
+
 const macOverride = defineExtension({
   alias: 'port-mac-override',
   name: 'Neutron Port MAC address override',
@@ -55,6 +63,7 @@ const macOverride = defineExtension({
     port: {
       async inTx(context, { before, after }: Write) {
         if (!after) return undefined
+        if (gaveUpCard(before, after)) return { mac_address: context.newMac() }
         const [had, has] = [cardOf(before), cardOf(after)]
         if (has === had) return undefined
         return { mac_address: has ?? context.newMac() }
