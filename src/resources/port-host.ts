@@ -4,7 +4,18 @@
  */
 import { ApiError } from '#kernel/errors.ts'
 import type { FixedIp } from '#model/context.ts'
-import type { Context, Draft } from '#model/define.ts'
+import { type Context, defineResource, type Draft, optional, uuid } from '#model/define.ts'
+
+/** Where a subnet stands; for hooks that need no more of it. */
+export const subnetPlace = defineResource({
+  name: 'subnet_place',
+  plural: 'subnet_places',
+  table: 'subnets',
+  docs: 'The segment a subnet stands on, if any.',
+  notFound: { type: 'SubnetNotFound', param: 'subnet_id' },
+  operations: [],
+  attributes: { id: uuid(), network_id: uuid(), segment_id: optional(uuid()) },
+})
 
 interface Placed {
   readonly id: string
@@ -47,8 +58,8 @@ async function requireReach(
 ): Promise<void> {
   if (device_owner === 'network:dhcp') return
   const segments = new Map<unknown, unknown>()
-  for (const { id, segment_id } of await context.find('subnet', { network_id }))
-    if (segment_id !== null && segment_id !== undefined) segments.set(id, segment_id)
+  for (const { id, segment_id } of await context.find('subnet_place', { network_id }))
+    if (segment_id !== null) segments.set(id, segment_id)
   const held = fixed_ips.flatMap(({ subnet_id }) => segments.get(subnet_id) ?? [])
   if (held.length === 0) return
   const reached = new Set((await context.find('segment_host', { network_id, host })).map((one) => one['segment_id']))
