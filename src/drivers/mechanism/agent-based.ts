@@ -76,7 +76,8 @@ export function reaches({ network_type: wanted, physical_network }: BindableSegm
 export function isProvider({ port, host, agents }: BindingFacts, agent_type: string, namespace: string): boolean {
   const { allocation } = port.profile
   // Ports of releases before groups name the one provider.
-  const claimed = typeof allocation === 'string' ? [allocation] : Object.values(dictionaryIn(port.profile, 'allocation'))
+  const claimed =
+    typeof allocation === 'string' ? [allocation] : Object.values(dictionaryIn(port.profile, 'allocation'))
   const own = agents.filter((one) => one.agent_type === agent_type).flatMap((one) => providersOf(one, host, namespace))
   return claimed.length > 0 && claimed.every((id) => typeof id === 'string' && own.includes(id.toLowerCase()))
 }
