@@ -155,12 +155,13 @@ test('paths are those of the folder where they were said, wherever the server st
   const given = ['--data', data, '--mechanism-drivers', 'openvswitch,./mine.ts,@rack/driver', '--port', '1']
   const flags = pathFlags(loadSettings('server', given, {}))
   const here = (name: string): string => join(process.cwd(), name)
-  assert.deepEqual(flags, [
-    ...['--config', join(data, 'deuteron.yaml')],
-    ...['--data', data],
-    ...['--policy-file', here('below/policy.yaml')],
-    ...['--mechanism-drivers', `openvswitch,${here('mine.ts')},@rack/driver`],
-  ])
+  const expected = [
+    ['--config', join(data, 'deuteron.yaml')],
+    ['--data', data],
+    ['--policy-file', here('below/policy.yaml')],
+    ['--mechanism-drivers', `openvswitch,${here('mine.ts')},@rack/driver`],
+  ]
+  assert.deepEqual(flags, expected.flat())
   const again = loadSettings('server', [...given, ...flags], {}).settings
   assert.deepEqual(again.mechanismDrivers, ['openvswitch', here('mine.ts'), '@rack/driver'])
 })
