@@ -1,11 +1,9 @@
 /** `deuteron agent enrol|revoke|credentials`: lets hosts' agents connect, and turns them away. Asks the server. */
-import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ApiRefused, type Api, apiFromOpenrc, createApi } from '#lab/api.ts'
-import { loadSettings } from '#launch/settings.ts'
+import { ApiRefused, type Api } from '#lab/api.ts'
 import { UserError } from '#launch/user-error.ts'
+import { apiOf } from './api.ts'
 import type { Command, CommandContext } from './command.ts'
 import { columns } from './output.ts'
 
@@ -17,17 +15,10 @@ interface Wish {
   readonly out: string | undefined
 }
 
-/** Credentials from --openrc, else from the data folder's openrc, else from OS_* in the environment. */
+/** The server is that of --openrc or --data, else of the OS_* variables, else of this machine. */
 async function readWish(args: readonly string[], { env }: CommandContext): Promise<Wish> {
   const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
-  const data = values.data ?? loadSettings('server', [], env).settings.dataDir
-  const file = values.openrc ?? join(data, 'openrc')
-  const fromFile =
-    values.openrc !== undefined || values.data !== undefined || (env['OS_AUTH_URL'] === undefined && existsSync(file))
-  if (!fromFile && env['OS_AUTH_URL'] === undefined) {
-    throw new UserError(`There is no ${file} and no OS_AUTH_URL: load an openrc, or name one with --openrc.`)
-  }
-  const api = fromFile ? await apiFromOpenrc(file) : createApi(env as Record<string, string>)
+  const api = await apiOf(values, env)
   return { api, host: positionals[0], out: values.out }
 }
 

@@ -1,4 +1,4 @@
-/** A small client of the Networking API with password identity, configured by an openrc file as the stock CLI is. */
+/** A small client of the Networking API, with password identity or none, configured by an openrc file as the stock CLI is. */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -47,7 +47,10 @@ interface Session {
   readonly endpoint: string
 }
 
+const atRoot = (url: string): string => url.replace(/\/(v2\.0\/?)?$/, '')
+
 const authenticate = async (rc: Readonly<Record<string, string>>): Promise<Session> => {
+  if (rc['OS_AUTH_TYPE'] === 'none') return { token: '', endpoint: atRoot(rc['OS_ENDPOINT'] ?? '') }
   const domain = { name: rc['OS_USER_DOMAIN_NAME'] ?? 'Default' }
   const scope = {
     project: { name: rc['OS_PROJECT_NAME'], domain: { name: rc['OS_PROJECT_DOMAIN_NAME'] ?? 'Default' } },
@@ -67,7 +70,7 @@ const authenticate = async (rc: Readonly<Record<string, string>>): Promise<Sessi
   const network = token.catalog?.find(({ type }) => type === 'network')
   const url = network?.endpoints.find((endpoint) => endpoint.interface === 'public')?.url
   if (url === undefined) throw new Error(`the catalog of ${rc['OS_AUTH_URL']} has no public network endpoint`)
-  return { token: response.headers.get('x-subject-token') ?? '', endpoint: url.replace(/\/(v2\.0\/?)?$/, '') }
+  return { token: response.headers.get('x-subject-token') ?? '', endpoint: atRoot(url) }
 }
 
 /** A client by the variables of an openrc file; the token is fetched at first use and again when it is refused. */
@@ -77,7 +80,7 @@ export const createApi = (rc: Readonly<Record<string, string>>): Api => {
     const { token, endpoint } = await (session ??= authenticate(rc))
     return fetch(`${endpoint}/v2.0/${path}`, {
       method,
-      headers: { 'x-auth-token': token, ...(body ? { 'content-type': 'application/json' } : {}) },
+      headers: { ...(token ? { 'x-auth-token': token } : {}), ...(body ? { 'content-type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
       signal: AbortSignal.timeout(TIMEOUT),
     })
