@@ -1,5 +1,5 @@
 /** Ends bindings of ports whose live migration was abandoned, and says so. */
-import { SYSTEM } from '#core/agents.ts'
+import { SYSTEM } from '#core/hosts/agents.ts'
 import { type Core, operateInternally } from '#core/operation.ts'
 import { expireBindings } from '#extensions/port-bindings/lease.ts'
 import type { Logger } from '#kernel/log.ts'

@@ -1,6 +1,6 @@
 /** Where things are: the links of pages and of version documents. */
-import type { ListRequest } from '#core/query.ts'
-import type { Listing } from '#core/read.ts'
+import type { ListRequest } from '#core/reading/query.ts'
+import type { Listing } from '#core/reading/read.ts'
 import type { FastifyRequest } from 'fastify'
 
 export interface Link {

@@ -1,6 +1,6 @@
 /** `/v2.0/quotas`: limits per project. Not a resource like the others: it has no create, and its id is a project's. */
 import type { Core } from '#core/operation.ts'
-import { changeQuota, defaultQuota, listQuotas, quotaDetails, quotaOf, resetQuota } from '#core/quotas.ts'
+import { changeQuota, defaultQuota, listQuotas, quotaDetails, quotaOf, resetQuota } from '#core/allocation/quotas.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isStorable } from '#model/attribute.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -1,5 +1,5 @@
 /** `/v2.0/realizations`: what hosts report they really have in place, repairs included. For administrators. */
-import type { Params } from '#core/query.ts'
+import type { Params } from '#core/reading/query.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
 import type { Policy } from '#policy/policy.ts'

@@ -1,7 +1,7 @@
 /** What every request carries besides its body: who, under which id, and on what conditions. */
 import { createHash } from 'node:crypto'
 import type { Request } from '#core/operation.ts'
-import type { Params } from '#core/query.ts'
+import type { Params } from '#core/reading/query.ts'
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { canonicalJson } from '#kernel/fingerprint.ts'

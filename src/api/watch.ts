@@ -10,7 +10,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Core } from '#core/operation.ts'
-import { openWatch, type Watch } from '#core/watch.ts'
+import { openWatch, type Watch } from '#core/reading/watch.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { paramsOf } from './request.ts'

@@ -5,7 +5,7 @@ import { beginEra } from '#store/era.ts'
 import type { Notifier } from '#store/notify.ts'
 import type { Database } from '#store/pool.ts'
 import { inTransaction } from '#store/transaction.ts'
-import { storeDefaultRanges } from './default-ranges.ts'
+import { storeDefaultRanges } from './allocation/default-ranges.ts'
 import type { Core } from './operation.ts'
 import type { CoreSettings } from './unit.ts'
 

@@ -5,7 +5,7 @@ import { asSeenBy } from '#model/audience.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import type { Draft } from '#model/define.ts'
 import type { Image } from '#store/objects.ts'
-import { notFound } from './read.ts'
+import { notFound } from './reading/read.ts'
 import type { Unit } from './unit.ts'
 import { permits, sees } from './visible.ts'
 

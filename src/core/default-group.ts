@@ -4,7 +4,7 @@ import type { ComposedResource } from '#model/compose.ts'
 import { securityGroup } from '#resources/security-group.ts'
 import { securityGroupRule } from '#resources/security-group-rule.ts'
 import { type Core, operateInternally } from './operation.ts'
-import type { ListRequest } from './query.ts'
+import type { ListRequest } from './reading/query.ts'
 
 const CONCERNED: readonly string[] = [securityGroup.name, securityGroupRule.name]
 

@@ -28,9 +28,9 @@ import {
 import { askingOutside } from './binding/outside.ts'
 import { type Attempted, conflictOf } from './conflicts.ts'
 import { bodiesOf, decode, decodeAction, type Decoded } from './decode.ts'
-import { present } from './present.ts'
-import type { Params } from './query.ts'
-import { notFound, type Place, placeFilters } from './read.ts'
+import { present } from './reading/present.ts'
+import type { Params } from './reading/query.ts'
+import { notFound, type Place, placeFilters } from './reading/read.ts'
 import { type CoreSettings, Unit } from './unit.ts'
 import { permits, sees } from './visible.ts'
 

@@ -2,7 +2,7 @@
  * ToRs as operators and binding see them: each an agent of type `Hardware VTEP agent`, alive while its database is
  * connected. A heartbeat alone is no change; what is said of the ToR is.
  */
-import { SYSTEM } from '#core/agents.ts'
+import { SYSTEM } from '#core/hosts/agents.ts'
 import { type Core, operateInternally } from '#core/operation.ts'
 import { TOR_AGENT, type TorConfigurations } from '#drivers/mechanism/vtep/driver.ts'
 import type { TorProblem } from '#drivers/mechanism/vtep/plan.ts'

@@ -1,7 +1,7 @@
 /** One program on a host is several agents to clients; what it says of itself, and what ends with it. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { recordAgent } from '#core/agents.ts'
+import { recordAgent } from '#core/hosts/agents.ts'
 import { agentsOf, hostReports, silence } from '../lib/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'

@@ -1,7 +1,7 @@
 /** Which addresses ports get: automatic ones, by owner, by host; and the names that go with them. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { recordAgent } from '#core/agents.ts'
+import { recordAgent } from '#core/hosts/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
 import { type Client, type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'

@@ -1,7 +1,7 @@
 /** Ports of routers and of DHCP are ACTIVE when the hosts that must have them say so: all of them, as they are now. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { recordDhcpStatus, recordRouterStatus } from '#core/port-status.ts'
+import { recordDhcpStatus, recordRouterStatus } from '#core/hosts/port-status.ts'
 import { agentsOf, hostReports, silence } from '../lib/agents.ts'
 import { answered } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'

@@ -1,7 +1,7 @@
 /** Networks on DHCP agents, routers on L3 agents: chosen by the system, moved by operators, left when agents die. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { SYSTEM } from '#core/agents.ts'
+import { SYSTEM } from '#core/hosts/agents.ts'
 import { operateInternally } from '#core/operation.ts'
 import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
 import { agentsOf, hostReports, silence } from '../lib/agents.ts'

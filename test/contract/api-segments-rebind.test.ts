@@ -1,7 +1,7 @@
 /** Ports whose binding failed get another chance: by whoever writes them, and by what changed that may help. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { rebindOnRequest } from '#core/rebind.ts'
+import { rebindOnRequest } from '#core/binding/retry.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { hostReports, silence } from '../lib/agents.ts'
 import { answered } from '../lib/refused.ts'
@@ -123,7 +123,7 @@ describe('a port whose binding failed is bound anew', () => {
 
   test('when its hardware switch says something new of itself', async () => {
     const { operateInternally } = await import('#core/operation.ts')
-    const { SYSTEM } = await import('#core/agents.ts')
+    const { SYSTEM } = await import('#core/hosts/agents.ts')
     await operateInternally(server.core, SYSTEM, 'test', async (unit) => {
       const { agent } = await import('#resources/agent.ts')
       const configurations = { ports: { 'below-1': 'p1', 'below-2': 'p2' } }

@@ -294,7 +294,7 @@ describe('subnets on segments', () => {
 test('hosts reach the segments of the physical networks their agents are plugged into', async () => {
   const network = await admin.make('network', { segments: [vlan('rack1'), vlan('rack2')] })
   const [first] = await segmentsOf(network['id'])
-  const { recordAgent } = await import('#core/agents.ts')
+  const { recordAgent } = await import('#core/hosts/agents.ts')
   const report = { host: 'h1', started_at: '2026-01-01T00:00:00Z' }
   const hosts = () =>
     server.database.query('select segment_id, host from segment_hosts where network_id = $1', [network['id']])

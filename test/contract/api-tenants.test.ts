@@ -1,7 +1,7 @@
 /** Who sees and may what: owners, strangers, readers, administrators, shared networks, quotas. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { recordAgent } from '#core/agents.ts'
+import { recordAgent } from '#core/hosts/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
 import { type Client, type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { maxMtu, type SegmentSettings } from '#core/segments.ts'
+import { maxMtu, type SegmentSettings } from '#core/allocation/segments.ts'
 import { typeDrivers } from '#drivers/index.ts'
 import { loadSettings } from '#launch/settings.ts'
 

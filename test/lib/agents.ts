@@ -1,5 +1,5 @@
 /** Hosts that report without an agent: for tests of what the server makes of it. */
-import { recordAgent } from '#core/agents.ts'
+import { recordAgent } from '#core/hosts/agents.ts'
 import type { TestServer } from './server.ts'
 
 const SERVICES = { dhcp: { dhcp_driver: 'sim' }, l3: { agent_mode: 'dvr_snat' } }

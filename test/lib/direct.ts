@@ -1,6 +1,6 @@
 /** Operations of the core without HTTP: for tests that count, race and break them. */
 import { createObjects, deleteObject, type Core, type Request, updateObject } from '#core/operation.ts'
-import { showObject } from '#core/read.ts'
+import { showObject } from '#core/reading/read.ts'
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 

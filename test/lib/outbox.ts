@@ -1,6 +1,6 @@
 /** The outbox step by step, on a clock that tests move: reading, delivering, and a server's ports to have something to say. */
 import { randomUUID } from 'node:crypto'
-import { recordPortStatus } from '#core/port-status.ts'
+import { recordPortStatus } from '#core/hosts/port-status.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { createDeliverer, type Deliverer } from '#outbox/deliver.ts'
 import { derive, type DeriveOptions, establish } from '#outbox/derive.ts'

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { recordAgent } from '#core/agents.ts'
+import { recordAgent } from '#core/hosts/agents.ts'
 import { planTor } from '#drivers/mechanism/vtep/plan.ts'
 import type { TorSeen } from '#drivers/mechanism/vtep/seen.ts'
 import {

@@ -3,7 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import type { Context, Segment, SegmentSpec } from '#model/context.ts'
 import { poolFor, takeEither, takeNumber } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
-import type { TypeDriver } from './contracts.ts'
+import type { TypeDriver } from '../contracts.ts'
 import { giveSegmentBack, poolHolding, poolOf, rangedPhysicalNetworks, remakePools } from './segment-pools.ts'
 
 export interface SegmentSettings {

@@ -6,9 +6,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '#kernel/log.ts'
-import { SYSTEM } from './agents.ts'
-import { type Core, operateInternally } from './operation.ts'
-import { failedPorts, noteReached, settleRequest, takeRequest } from './rebind-requests.ts'
+import { SYSTEM } from '../hosts/agents.ts'
+import { type Core, operateInternally } from '../operation.ts'
+import { failedPorts, noteReached, settleRequest, takeRequest } from './retry-requests.ts'
 
 /** Ports tried before it is noted how far a request has come. */
 const BATCH = 50

@@ -9,7 +9,7 @@ import type { ComposedResource } from '#model/compose.ts'
 import type { SortKey, TagFilter } from '#store/condition.ts'
 import type { Image } from '#store/history.ts'
 import type { ListRequest } from './query.ts'
-import { type ReadCore, visibleToday } from './visible.ts'
+import { type ReadCore, visibleToday } from '../visible.ts'
 
 /** Those of the images that the caller may see, as the caller sees them. */
 export async function visiblePast(

@@ -1,7 +1,7 @@
 /** What hosts say of ports, networks and routers, as the status of ports: operations of the system. */
 import type { Image } from '#store/objects.ts'
 import { SYSTEM } from './agents.ts'
-import { type Core, operateInternally } from './operation.ts'
+import { type Core, operateInternally } from '../operation.ts'
 
 /** A port, and the host that speaks of it. */
 export interface PortAt {

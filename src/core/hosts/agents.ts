@@ -2,9 +2,9 @@
 import type { Caller } from '#kernel/caller.ts'
 import type { Resource } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
-import { type Core, operateInternally } from './operation.ts'
+import { type Core, operateInternally } from '../operation.ts'
 import { type AgentReport, type AgentRow, rolesOf } from './agent-roles.ts'
-import type { Unit } from './unit.ts'
+import type { Unit } from '../unit.ts'
 
 /** The system itself, in the change log. */
 export const SYSTEM: Caller = {

@@ -1,8 +1,8 @@
 /** Keeps the default ranges of segmentation ids what the configuration says; writes nothing when nothing changed. */
 import type { SegmentRange } from '#model/context.ts'
 import { lockPool } from '#store/ranges.ts'
-import { SYSTEM } from './agents.ts'
-import { type Core, operateInternally } from './operation.ts'
+import { SYSTEM } from '../hosts/agents.ts'
+import { type Core, operateInternally } from '../operation.ts'
 
 type Configured = Omit<SegmentRange, 'project_id'>
 

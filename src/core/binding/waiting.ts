@@ -1,8 +1,8 @@
 /** What hosts say of ports that are to come: the flows of a binding that waits are proven there, or are not any more. */
 import type { Resource } from '#model/define.ts'
-import { SYSTEM } from './agents.ts'
-import { type Core, operateInternally } from './operation.ts'
-import type { PortAt } from './port-status.ts'
+import { SYSTEM } from '../hosts/agents.ts'
+import { type Core, operateInternally } from '../operation.ts'
+import type { PortAt } from '../hosts/port-status.ts'
 
 const PENDING = `select t.id, t.port_id, t.host from unnest($1::uuid[], $2::text[]) as s (id, host)
   join port_bindings t on t.port_id = s.id and t.host = s.host

@@ -8,9 +8,9 @@ import type { Logger } from '#kernel/log.ts'
 import type { ComposedResource } from '#model/compose.ts'
 import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
 import { parseCursor } from '#store/cursor.ts'
-import type { Core } from './operation.ts'
+import type { Core } from '../operation.ts'
 import { present } from './present.ts'
-import { sees, visibleToday } from './visible.ts'
+import { sees, visibleToday } from '../visible.ts'
 
 interface Shown {
   readonly op: ChangeRow['op']

@@ -3,7 +3,7 @@ import { ApiError } from '#kernel/errors.ts'
 import { parseFlag, Reject } from '#model/attribute.ts'
 import { clearLimits, holdUsage, limitsOf, projectsWithLimits, setLimits, usageOf } from '#store/quota.ts'
 import { inTransaction } from '#store/transaction.ts'
-import type { Core } from './operation.ts'
+import type { Core } from '../operation.ts'
 
 export type Limits = Readonly<Record<string, number>>
 

@@ -10,7 +10,7 @@ import { type Listing, startListing } from '#store/listing.ts'
 import { pageOf, visiblePast } from './past.ts'
 import { present, presenter, sightOf, withTwin } from './present.ts'
 import type { ListRequest } from './query.ts'
-import { type ReadCore, visibleTo, visibleToday } from './visible.ts'
+import { type ReadCore, visibleTo, visibleToday } from '../visible.ts'
 
 export type { Listing } from '#store/listing.ts'
 
