@@ -63,7 +63,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   ])
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-openstack-request-id', request.id)
-    if (!isHost(request.host)) throw new ApiError('HTTPBadRequest', { reason: 'Invalid Host header' })
+    if (!isHost(request.host) || hasTwoHosts(request)) throw new ApiError('HTTPBadRequest', { reason: 'Invalid Host header' })
     if (!needsCaller(request)) return
     const { method, url: path, headers } = request
     request.caller = await identity.authenticate(headers, { method, path })
@@ -90,6 +90,13 @@ export function createApi(options: ApiOptions): FastifyInstance {
 /** The router decodes a path before it finds its route: how the path is written says too little. */
 const needsCaller = ({ url, routeOptions }: FastifyRequest): boolean =>
   url.startsWith('/v2.0') || routeOptions.url?.startsWith('/v2.0') === true
+
+/** Of two Host headers Node takes the first, something in front of us perhaps the other (RFC 9112 §3.2). */
+function hasTwoHosts({ raw: { rawHeaders } }: FastifyRequest): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === 'host') hosts++
+  return hosts > 1
+}
 
 /** A request that is not complete in time is answered 408; Node looks for such ones at intervals. */
 const timeouts = (requestTimeout: number) => ({

@@ -78,6 +78,7 @@ const MALFORMED: readonly (readonly [string, string | Buffer, ErrorType])[] = [
   ['a path with dots', get('/v2.0/../healthz'), 'HTTPNotFound'],
   ['slashes in a row', get('//v2.0//networks'), 'HTTPNotFound'],
   ['a host that is none', get('/v2.0/networks?limit=1', 'Host: a"b<c>\r\nConnection: close\r\n'), 'HTTPBadRequest'],
+  ['two hosts', get('/v2.0/networks?limit=1', 'Host: a\r\nhost: b\r\nConnection: close\r\n'), 'HTTPBadRequest'],
   ['a host with a path', get('/v2.0/networks?limit=1', 'Host: a/b\r\nConnection: close\r\n'), 'HTTPBadRequest'],
   ['a port that is none', get('/v2.0/networks?limit=1', 'Host: a:99999\r\nConnection: close\r\n'), 'HTTPBadRequest'],
   ['the server as a whole', `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`, 'HTTPNotFound'],
