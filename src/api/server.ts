@@ -63,7 +63,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   ])
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-openstack-request-id', request.id)
-    if (!isHost(request.host) || hasTwoHosts(request)) throw new ApiError('HTTPBadRequest', { reason: 'Invalid Host header' })
+    if (!isHost(request.host) || hasTwoHosts(request))
+      throw new ApiError('HTTPBadRequest', { reason: 'Invalid Host header' })
     if (!needsCaller(request)) return
     const { method, url: path, headers } = request
     request.caller = await identity.authenticate(headers, { method, path })
