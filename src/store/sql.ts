@@ -48,6 +48,3 @@ export const storedColumns = (resource: ComposedResource): readonly (readonly [s
   Object.entries(resource.attributes).flatMap(([name, attribute]) =>
     attribute.column === null ? [] : [[name, attribute.column] as const],
   )
-
-/** A PostgreSQL array type and the values it takes, for `= any(…)`. */
-export const arrayType = (attribute: Attribute): string => `${attribute.pg === 'bigint' ? 'bigint' : attribute.pg}[]`

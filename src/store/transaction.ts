@@ -19,9 +19,6 @@ export interface Outcome<T> {
 
 const MAX_TRIES = 10
 
-/** The statements of writes are few and long, and find their rows by keys: one plan a connection fits all values. */
-const BEGIN = 'begin; set local plan_cache_mode = force_generic_plan'
-
 /**
  * `work` may run several times and must leave nothing behind but its statements. `explain` puts a violated constraint
  * into the caller's words, before it is decided whether to run again.
@@ -55,7 +52,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
     // Sent at once, answered in order: the first statement of the work waits behind it in the socket, not here.
     database.onStatement?.('begin')
     inOneWrite(client)
-    const begun = client.query(BEGIN)
+    const begun = client.query('begin')
     begun.catch(() => undefined)
     const query: Query = async (text, params = []) => {
       try {
