@@ -15,7 +15,7 @@ import { isWhole, movePlace, placeAt, placeOf, readAhead, settlePlace } from './
 import { lookAt, touched, type Touched } from './placement-events.ts'
 import { carryOut } from './requests.ts'
 
-export const READER = 'outbox'
+const READER = 'outbox'
 
 export interface DeriveOptions {
   readonly database: Database

@@ -1,13 +1,12 @@
 /**
  * The outbox of a server: reads the change log, and tells others what concerns them. Of many servers on one database one
- * does it at a time, by a lease in the database that the others take over when it is not renewed; should two believe
- * it is theirs for a moment, taking and settling keep the order all the same.
+ * does it at a time; should two believe it is theirs for a moment, taking and settling keep the order all the same.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { newId } from '#kernel/ids.ts'
 import type { Logger } from '#kernel/log.ts'
 import { counter, gauge, type Registry } from '#kernel/metrics.ts'
 import { type Bell, createBell } from '#store/bell.ts'
+import { holdLease } from '#store/lease.ts'
 import type { Database } from '#store/pool.ts'
 import { createDeliverer, type Deliverer } from './deliver.ts'
 import { derive, type DeriveOptions, establish } from './derive.ts'
@@ -49,20 +48,18 @@ export function startOutbox(options: OutboxOptions): Outbox {
   const { database, log, leaseSeconds = 5 } = options
   const queue = createQueue({ database })
   const stop = new AbortController()
-  const holder = newId()
-  const running = (async () => {
-    await untilDone(() => establish(deriving(options)), stop.signal, log)
-    while (!stop.signal.aborted) {
-      const mine = await queue.hold(holder, leaseSeconds).catch(() => false)
-      if (mine) await whileHeld({ ...options, queue, holder, leaseSeconds }, stop.signal)
-      await pauseFor(POLL_MS, stop.signal)
-    }
-  })()
+  // Every server does, held or not: what changes from now on is told.
+  const begun = untilDone(() => establish(deriving(options)), stop.signal, log)
+  const work = async (signal: AbortSignal): Promise<void> => {
+    await begun
+    log.info('this server works on the outbox')
+    await Promise.all(worksOf({ ...options, queue }, signal))
+  }
+  const lease = holdLease({ database, name: 'outbox', seconds: leaseSeconds, work, log })
   return {
     close: async () => {
       stop.abort()
-      await running
-      await queue.release(holder).catch(() => undefined)
+      await lease.close()
     },
   }
 }
@@ -77,34 +74,13 @@ const deriving = ({ database, nova, destinations, log }: OutboxOptions): DeriveO
   }
 }
 
-interface Held extends OutboxOptions {
+interface Work extends OutboxOptions {
   readonly queue: Queue
-  readonly holder: string
-  readonly leaseSeconds: number
-}
-
-/** Works until told to stop, or until the lease cannot be renewed. */
-async function whileHeld(held: Held, stop: AbortSignal): Promise<void> {
-  const { queue, holder, leaseSeconds, log } = held
-  const lost = new AbortController()
-  const signal = AbortSignal.any([stop, lost.signal])
-  const work = Promise.all(worksOf(held, signal))
-  log.info('this server works on the outbox')
-  let until = performance.now() + leaseSeconds * 1000
-  while (!signal.aborted) {
-    await pauseFor((leaseSeconds * 1000) / 5, signal)
-    const asked = performance.now()
-    const mine = await queue.hold(holder, leaseSeconds).catch(() => null)
-    if (mine) until = asked + leaseSeconds * 1000
-    if (mine === false || performance.now() > until) lost.abort()
-  }
-  await work
-  if (!stop.aborted) log.warn('another server works on the outbox')
 }
 
 /** What goes on side by side: reading, one delivery for each destination, and what is done now and then. */
-function worksOf(held: Held, signal: AbortSignal): Promise<void>[] {
-  const { destinations, queue, timeoutMs, gatherMs, registry, log } = held
+function worksOf(work: Work, signal: AbortSignal): Promise<void>[] {
+  const { destinations, queue, timeoutMs, gatherMs, registry, log } = work
   const answers = countersOf(registry)
   const deliveries = destinations.map((destination) => ({
     bell: bellUntil(signal, () => new Promise<void>(() => undefined)),
@@ -118,18 +94,18 @@ function worksOf(held: Held, signal: AbortSignal): Promise<void>[] {
     }),
   }))
   return [
-    read(held, signal, () => deliveries.forEach(({ bell }) => bell.ring())),
+    read(work, signal, () => deliveries.forEach(({ bell }) => bell.ring())),
     ...deliveries.map(({ bell, deliverer }) => deliver(bell, deliverer, signal, log)),
-    keepHouse(held, signal),
+    keepHouse(work, signal),
   ]
 }
 
-async function read(held: Held, signal: AbortSignal, news: () => void): Promise<void> {
-  const bell = bellUntil(signal, held.hint)
+async function read(work: Work, signal: AbortSignal, news: () => void): Promise<void> {
+  const bell = bellUntil(signal, work.hint)
   while (!signal.aborted) {
     bell.listen()
-    const { events, standing } = await derive(deriving(held)).catch((error: Error) => {
-      held.log.warn({ error: error.message }, 'the outbox cannot read the change log; trying again')
+    const { events, standing } = await derive(deriving(work)).catch((error: Error) => {
+      work.log.warn({ error: error.message }, 'the outbox cannot read the change log; trying again')
       return { events: 0, standing: false }
     })
     if (events > 0) news()
@@ -153,7 +129,7 @@ async function deliver(bell: Bell, deliverer: Deliverer, signal: AbortSignal, lo
 }
 
 async function keepHouse(
-  { queue, keepSeconds, registry, destinations, log }: Held,
+  { queue, keepSeconds, registry, destinations, log }: Work,
   signal: AbortSignal,
 ): Promise<void> {
   const pending = gaugeOf(registry, 'outbox_pending', 'Events that others have not heard yet')

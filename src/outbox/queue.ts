@@ -5,7 +5,6 @@
  * is taken may not be taken again before its time is up; by then whoever took it has given up sending.
  */
 import type { Database } from '#store/pool.ts'
-import { READER } from './derive.ts'
 import type { DestinationName, TakenEvent, Verdict } from './event.ts'
 
 export interface QueueOptions {
@@ -45,9 +44,6 @@ export interface Queue {
   backlog(): Promise<Backlog[]>
   /** Removes what is done for so long. */
   forget(keepSeconds: number): Promise<void>
-  /** True while `holder` is the one that works on the outbox, for the next `seconds`. */
-  hold(holder: string, seconds: number): Promise<boolean>
-  release(holder: string): Promise<void>
 }
 
 const TAKE = `with heads as (
@@ -81,9 +77,6 @@ const BACKLOG = `select destination, count(*)::integer as pending,
     extract(epoch from now() - min(created_at))::float8 as oldest
   from outbox_events where state in ('pending', 'delivering') group by destination`
 
-const HOLD = `update outbox_readers set holder = $2, held_until = now() + $3 * interval '1 second'
-  where name = $1 and (holder = $2 or held_until < now()) returning 1`
-
 export function createQueue({ database, ahead = () => 0 }: QueueOptions): Queue {
   const marks = (events: readonly TakenEvent[]) => events.map(({ id, attempts }) => ({ id, attempts }))
   return {
@@ -110,13 +103,6 @@ export function createQueue({ database, ahead = () => 0 }: QueueOptions): Queue 
     backlog: () => database.query<Backlog & Record<string, unknown>>(BACKLOG),
     forget: async (keepSeconds) => {
       await database.query(`delete from outbox_events where done_at < now() - $1 * interval '1 second'`, [keepSeconds])
-    },
-    hold: async (holder, seconds) => (await database.query(HOLD, [READER, holder, seconds])).length > 0,
-    release: async (holder) => {
-      await database.query(`update outbox_readers set held_until = '-infinity' where name = $1 and holder = $2`, [
-        READER,
-        holder,
-      ])
     },
   }
 }

@@ -1,14 +1,12 @@
 -- The outbox: what others (Nova, Placement) must hear of changes, until they have heard it.
 -- Breaking: no (three tables).
 
--- Where a reader of the change log with effects outside stands, and which server works on it.
+-- Where a reader of the change log with effects outside stands.
 create table outbox_readers (
   name text primary key,
   era integer not null,
   xid xid8 not null,
-  seq bigint not null,
-  holder text not null default '',
-  held_until timestamptz not null default '-infinity'
+  seq bigint not null
 );
 
 create table outbox_events (
