@@ -41,6 +41,10 @@ export function liveAgent({ host, agents }: BindingFacts, agent_type: string): B
   return agent
 }
 
+/** The agent that plugs the port, if the port is of a type it plugs and the agent lives. */
+export const plugging = (facts: BindingFacts, vnicTypes: readonly string[], agent_type: string): BoundAgent | Refusal =>
+  offered(facts.port.vnic_type, vnicTypes) ?? liveAgent(facts, agent_type)
+
 const PHYSICAL = ['flat', 'vlan']
 
 export interface Reach {

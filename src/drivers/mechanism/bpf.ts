@@ -1,6 +1,6 @@
 /** Binds ports to taps whose frames eBPF programs switch, where a host's agent says that it runs them (driver `bpf`). */
 import type { MechanismDriver } from '#core/contracts.ts'
-import { dictionaryIn, isRefusal, liveAgent, offered, reaches, textsIn } from './agent-based.ts'
+import { dictionaryIn, isRefusal, plugging, reaches, textsIn } from './agent-based.ts'
 
 const AGENT_TYPE = 'eBPF agent'
 const VNIC_TYPES = ['normal'] as const
@@ -10,14 +10,11 @@ export const bpfDriver: MechanismDriver = {
   connectivity: 'l2',
   vnicTypes: VNIC_TYPES,
   bind(facts) {
-    const { port, segment } = facts
-    const refusal = offered(port.vnic_type, VNIC_TYPES)
-    if (refusal) return refusal
-    const agent = liveAgent(facts, AGENT_TYPE)
+    const agent = plugging(facts, VNIC_TYPES, AGENT_TYPE)
     if (isRefusal(agent)) return agent
     const { configurations } = agent
     return (
-      reaches(segment, {
+      reaches(facts.segment, {
         types: ['local', 'flat', 'vlan'],
         tunnels: textsIn(configurations, 'tunnel_types'),
         mappings: dictionaryIn(configurations, 'interface_mappings'),

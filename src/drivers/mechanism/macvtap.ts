@@ -1,7 +1,7 @@
 /** Binds ports to macvtap devices above a host's interfaces, one VLAN device for each VLAN (driver `macvtap`). */
 import { createHash } from 'node:crypto'
 import type { BindableSegment, MechanismDriver } from '#core/contracts.ts'
-import { dictionaryIn, isRefusal, liveAgent, offered, reaches } from './agent-based.ts'
+import { dictionaryIn, isRefusal, plugging, reaches } from './agent-based.ts'
 
 const AGENT_TYPE = 'Macvtap agent'
 const VNIC_TYPES = ['normal'] as const
@@ -11,10 +11,8 @@ export const macvtapDriver: MechanismDriver = {
   connectivity: 'l2',
   vnicTypes: VNIC_TYPES,
   bind(facts) {
-    const { port, segment } = facts
-    const refusal = offered(port.vnic_type, VNIC_TYPES)
-    if (refusal) return refusal
-    const agent = liveAgent(facts, AGENT_TYPE)
+    const { segment } = facts
+    const agent = plugging(facts, VNIC_TYPES, AGENT_TYPE)
     if (isRefusal(agent)) return agent
     const mappings = dictionaryIn(agent.configurations, 'interface_mappings')
     return (
