@@ -12,6 +12,7 @@ import { silentLogger } from '#kernel/log.ts'
 import { decodeFromAgent, encodeFrame, encodePut } from '#wire/codec.ts'
 import type { FromAgent, Hello } from '#wire/messages.ts'
 import type { NetworkObject, PortObject, RouterObject, WireKey } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import type { Realization } from '#wire/realization.ts'
 import { type AgentOptions, createAgent } from './agent.ts'
 
@@ -26,23 +27,12 @@ const network: NetworkObject = {
   dhcp: null,
   dns_domain: 'openstacklocal',
 }
-const port = (id: string, generation = 1): PortObject => ({
-  id,
-  network_id: 'n1',
-  generation,
-  mac_address: 'fa:16:3e:00:00:01',
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'normal',
-  fixed_ips: [],
-  port_security_enabled: true,
-  security_groups: [],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-})
+const port = (id: string, generation = 1): PortObject =>
+  plainPort({
+    id,
+    generation,
+    mac_address: 'fa:16:3e:00:00:01',
+  })
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dataplane } from '#dataplane/port.ts'
 import { emptyWorld, keyOf, type WireKey, type WireTypes, type World } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import type { Realization } from '#wire/realization.ts'
 
 export interface DataplaneRig extends AsyncDisposable {
@@ -55,23 +56,15 @@ const network: WireTypes['network'] = {
   dhcp: null,
   dns_domain: 'openstacklocal',
 }
-const port = (id: string, generation = 1): WireTypes['port'] => ({
-  id,
-  network_id: NETWORK,
-  generation,
-  mac_address: id === PORT ? 'fa:16:3e:11:00:01' : 'fa:16:3e:11:00:02',
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'normal',
-  fixed_ips: [{ subnet_id: SUBNET, ip_address: id === PORT ? '10.11.0.11' : '10.11.0.12' }],
-  port_security_enabled: true,
-  security_groups: [GROUP],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-})
+const port = (id: string, generation = 1): WireTypes['port'] =>
+  plainPort({
+    id,
+    network_id: NETWORK,
+    generation,
+    mac_address: id === PORT ? 'fa:16:3e:11:00:01' : 'fa:16:3e:11:00:02',
+    fixed_ips: [{ subnet_id: SUBNET, ip_address: id === PORT ? '10.11.0.11' : '10.11.0.12' }],
+    security_groups: [GROUP],
+  })
 const group: WireTypes['security_group'] = { id: GROUP, generation: 1, stateful: true, rules: [] }
 
 const worldOf = (some: Some): World =>

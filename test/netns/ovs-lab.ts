@@ -22,6 +22,7 @@ import {
   type WireTypes,
   type World,
 } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import type { Realization } from '#wire/realization.ts'
 import { type PrivateOvs, startOvs } from '../lib/ovs.ts'
 
@@ -312,27 +313,17 @@ export const network = (id: string, vni: number | null, more: Partial<NetworkObj
 })
 
 /** Port n: MAC 02:…:n, 10.0.0.n, fd00::n. */
-export const portNumber = (n: number, more: Partial<PortObject> = {}): PortObject => ({
-  id: `0000000${n}-0000-4000-8000-000000000000`.slice(-36),
-  network_id: 'n1',
-  generation: 1,
-  mac_address: `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`,
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'normal',
-  fixed_ips: [
-    { subnet_id: 's4', ip_address: `10.0.0.${n}` },
-    { subnet_id: 's6', ip_address: `fd00::${n.toString(16)}` },
-  ],
-  port_security_enabled: true,
-  security_groups: ['open'],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-  ...more,
-})
+export const portNumber = (n: number, more: Partial<PortObject> = {}): PortObject =>
+  plainPort({
+    id: `0000000${n}-0000-4000-8000-000000000000`.slice(-36),
+    mac_address: `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`,
+    fixed_ips: [
+      { subnet_id: 's4', ip_address: `10.0.0.${n}` },
+      { subnet_id: 's6', ip_address: `fd00::${n.toString(16)}` },
+    ],
+    security_groups: ['open'],
+    ...more,
+  })
 
 export const allow = (more: Partial<SecurityGroupRuleObject> = {}): SecurityGroupRuleObject => ({
   id: 'rule',

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { silentLogger } from '#kernel/log.ts'
 import { emptyWorld, type NetworkObject, type PortObject, type WireKey, type World } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import type { Realization } from '#wire/realization.ts'
 import type { Dataplane } from '../port.ts'
 import { createSimDataplane } from '../sim/index.ts'
@@ -26,24 +27,15 @@ const NETWORK: NetworkObject = {
   dhcp: null,
   dns_domain: '',
 }
-const port = (id: string, device: PortObject['device'], more: Partial<PortObject> = {}): PortObject => ({
-  id,
-  network_id: 'n',
-  generation: 1,
-  mac_address: MAC,
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'direct',
-  fixed_ips: [],
-  port_security_enabled: true,
-  security_groups: [],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device,
-  ...more,
-})
+const port = (id: string, device: PortObject['device'], more: Partial<PortObject> = {}): PortObject =>
+  plainPort({
+    id,
+    network_id: 'n',
+    mac_address: MAC,
+    vnic_type: 'direct',
+    device,
+    ...more,
+  })
 const vf = { kind: 'vf', pci_slot: SLOT, source: null, vlan: 120, follows_uplink: false } as const
 const worldOf = (...ports: PortObject[]): World => ({
   ...emptyWorld(),

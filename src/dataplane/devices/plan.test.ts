@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { emptyWorld, type NetworkObject, type PortObject } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import { devicePorts, planVfs, UNUSED, type VfState, wantedVfs } from './plan.ts'
 
 const state: fc.Arbitrary<VfState> = fc.record(
@@ -55,24 +56,14 @@ const network = (id: string, admin_state_up: boolean): NetworkObject => ({
   dhcp: null,
   dns_domain: '',
 })
-const port = (id: string, more: Partial<PortObject>): PortObject => ({
-  id,
-  network_id: 'up',
-  generation: 1,
-  mac_address: `fa:16:3e:00:00:${id}`,
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'direct',
-  fixed_ips: [],
-  port_security_enabled: true,
-  security_groups: [],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-  ...more,
-})
+const port = (id: string, more: Partial<PortObject>): PortObject =>
+  plainPort({
+    id,
+    network_id: 'up',
+    mac_address: `fa:16:3e:00:00:${id}`,
+    vnic_type: 'direct',
+    ...more,
+  })
 const vf = (pci_slot: string | null, vlan = 0) => ({
   kind: 'vf' as const,
   pci_slot,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NetworkObject, PortObject, SubnetObject } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 import { type DhcpSeen, type DhcpStep, planDhcp } from './dhcp-plan.ts'
 import {
   confHash,
@@ -30,24 +31,15 @@ const subnet = (part: Partial<SubnetObject> = {}): SubnetObject => ({
   host_routes: [],
   ...part,
 })
-const port = (n: number, ips: readonly string[], part: Partial<PortObject> = {}): PortObject => ({
-  id: `port-${n}`,
-  network_id: NETWORK,
-  generation: 1,
-  mac_address: `fa:16:3e:00:00:0${n}`,
-  admin_state_up: true,
-  device_owner: '',
-  vnic_type: 'normal',
-  fixed_ips: ips.map((ip_address) => ({ subnet_id: subnet().id, ip_address })),
-  port_security_enabled: true,
-  security_groups: [],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-  ...part,
-})
+const port = (n: number, ips: readonly string[], part: Partial<PortObject> = {}): PortObject =>
+  plainPort({
+    id: `port-${n}`,
+    network_id: NETWORK,
+    mac_address: `fa:16:3e:00:00:0${n}`,
+    device_owner: '',
+    fixed_ips: ips.map((ip_address) => ({ subnet_id: subnet().id, ip_address })),
+    ...part,
+  })
 const network = (subnets: readonly SubnetObject[]): NetworkObject => ({
   id: NETWORK,
   generation: 1,

@@ -11,6 +11,7 @@ import {
   type WireTypes,
   type World,
 } from '#wire/objects.ts'
+import { plainPort } from '#wire/objects.testlib.ts'
 
 export type MutableWorld = { [T in keyof WireTypes]: Map<string, WireTypes[T]> }
 export const mutable = (world: World = emptyWorld()): MutableWorld => world as MutableWorld
@@ -18,24 +19,12 @@ export const mutable = (world: World = emptyWorld()): MutableWorld => world as M
 const mac = (n: number): string => `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`
 const few = (prefix: string, count: number) => fc.integer({ min: 1, max: count }).map((n) => `${prefix}${n}`)
 
-export const port = (id: string, more: Partial<PortObject> = {}): PortObject => ({
-  id,
-  network_id: 'n1',
-  generation: 1,
-  mac_address: mac(1),
-  admin_state_up: true,
-  device_owner: 'compute:nova',
-  vnic_type: 'normal',
-  fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.1' }],
-  port_security_enabled: true,
-  security_groups: [],
-  allowed_address_pairs: [],
-  dns_name: '',
-  extra_dhcp_opts: [],
-  active: true,
-  device: null,
-  ...more,
-})
+export const port = (id: string, more: Partial<PortObject> = {}): PortObject =>
+  plainPort({
+    id,
+    fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.1' }],
+    ...more,
+  })
 
 export const sgRule = (more: Partial<SecurityGroupRuleObject> = {}): SecurityGroupRuleObject => ({
   id: 'r',
