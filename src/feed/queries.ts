@@ -164,15 +164,21 @@ export async function readChassis(
 export interface Horizon {
   /** Everything committed so far lies below this transaction. */
   readonly xmax: bigint
+  /** The last row of the change log so far. */
+  readonly position: string
   /** What agents call each era, by its number: the millisecond in which it began. */
   readonly eras: Readonly<Record<string, string>>
 }
 
+/** What an agent that says hello now must be told at least. Its place is a row's, for only those outlive a crash. */
 export async function readHorizon(database: Database): Promise<Horizon> {
-  const [row] = await database.query<{ xmax: string; eras: Record<string, string> }>(
+  const [row] = await database.query<{ xmax: string; position: string; eras: Record<string, string> }>(
     `select pg_snapshot_xmax(pg_current_snapshot())::text as xmax,
+       (select concat(n.era, '.', coalesce(last.xid::text, '0'), '.', coalesce(last.seq, 0))
+         from (select max(era) as era from eras) n left join lateral (
+           select c.xid, c.seq from change c where c.era = n.era order by c.xid desc, c.seq desc limit 1) last on true) as position,
        (select coalesce(jsonb_object_agg(era, (extract(epoch from began_at) * 1000)::bigint::text), '{}') from eras) as eras`,
   )
   if (!row) throw new Error('PostgreSQL gave no snapshot')
-  return { xmax: BigInt(row.xmax), eras: row.eras }
+  return { ...row, xmax: BigInt(row.xmax) }
 }

@@ -9,7 +9,6 @@ import type { Database } from '#store/pool.ts'
 import { encode } from '#wire/codec.ts'
 import { type FromAgent, type Hello, PROTOCOL_VERSION, type Refusal, type Report } from '#wire/messages.ts'
 import { keyOf, type WireKey } from '#wire/objects.ts'
-import { eraOf, positionBefore } from '#wire/position.ts'
 import { negotiate, type SpokenVersions } from '#wire/versions.ts'
 import { admit } from './credentials.ts'
 import type { Presence } from './presence.ts'
@@ -23,7 +22,7 @@ import type { ChangeSource } from './types.ts'
 /** What all sessions of a feed share. */
 export interface SessionContext {
   readonly database: Database
-  readonly source: Pick<ChangeSource, 'waitUntil' | 'position'>
+  readonly source: Pick<ChangeSource, 'waitUntil'>
   readonly replica: Replica
   readonly presence: Presence
   readonly realizations: Realizations
@@ -162,7 +161,7 @@ export class Session {
       versions,
       have,
       replica,
-      floor: positionBefore(eraOf(source.position()), horizon.xmax),
+      floor: horizon.position,
       eras: horizon.eras,
       send: (text) => this.#send(text),
       crowd: this.#context.crowd,

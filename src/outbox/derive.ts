@@ -4,14 +4,14 @@
  */
 import { newId } from '#kernel/ids.ts'
 import type { Logger } from '#kernel/log.ts'
-import { type ChangeRow, type Fence, readChanges, readFence } from '#store/change-reader.ts'
+import { type ChangeRow, lastReadable, readChanges, readFence } from '#store/change-reader.ts'
 import { type Cursor, formatCursor } from '#store/cursor.ts'
 import type { Database } from '#store/pool.ts'
 import { inTransaction, type Transaction } from '#store/transaction.ts'
 import type { DerivedEvent, OutboxEvent } from './event.ts'
 import { isServerPort, type NovaWishes, novaEvents, type Ports, portsOfFloatingIp } from './nova-events.ts'
 import { inOrderOfObjects, type Tail, withoutRepetitions } from './order.ts'
-import { isWhole, movePlace, placeAt, placeOf, readAhead, settlePlace } from './place.ts'
+import { isWhole, movePlace, placeOf, readAhead, settlePlace } from './place.ts'
 import { lookAt, touched, type Touched } from './placement-events.ts'
 import { carryOut } from './requests.ts'
 
@@ -37,7 +37,7 @@ export interface Derived {
 export async function derive(options: DeriveOptions): Promise<Derived> {
   const { database, batch = 500 } = options
   const fence = await readFence(database)
-  let cursor = await begin(options, fence)
+  let cursor = await begin(options)
   for (let events = 0; ; ) {
     const rows = await readChanges(database, cursor, fence, batch)
     const last = rows.at(-1)
@@ -52,27 +52,28 @@ export async function derive(options: DeriveOptions): Promise<Derived> {
 }
 
 /** Where we stand. */
-async function begin(options: DeriveOptions, fence: Fence): Promise<Cursor> {
+async function begin(options: DeriveOptions): Promise<Cursor> {
   const { database, log } = options
   const stands = await placeOf(database, READER)
   if (stands && (await isWhole(database, stands))) return stands
   if (stands)
     log.error({ place: formatCursor(stands) }, 'the change log was cut off before the outbox read it: events are lost')
-  await settleAt(options, fence, stands)
-  return (await placeOf(database, READER)) ?? placeAt(fence)
+  const now = await lastReadable(database)
+  await settleAt(options, now, stands)
+  return (await placeOf(database, READER)) ?? now
 }
 
-/** Begins at the fence, with every routed segment to be looked at: the first time, or in place of `lost`. */
-const settleAt = ({ database, placement }: DeriveOptions, fence: Fence, lost: Cursor | null): Promise<void> =>
+/** Begins at `place`, with every routed segment to be looked at: the first time, or instead of `lost`. */
+const settleAt = ({ database, placement }: DeriveOptions, place: Cursor, lost: Cursor | null): Promise<void> =>
   inTransaction(database, async (tx) => {
-    const settled = await settlePlace(tx, READER, placeAt(fence), lost)
+    const settled = await settlePlace(tx, READER, place, lost)
     if (settled && placement) await insertEvents(tx, await looksAtAll(tx))
     return { value: undefined }
   })
 
 /** Makes the place, if there is none. */
 export async function establish(options: DeriveOptions): Promise<void> {
-  await begin(options, await readFence(options.database))
+  await begin(options)
 }
 
 const looksAtAll = async (tx: Transaction): Promise<DerivedEvent[]> => {

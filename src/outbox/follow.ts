@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BindingChange, MechanismDriver } from '#core/contracts.ts'
 import type { Logger } from '#kernel/log.ts'
 import { createBell } from '#store/bell.ts'
-import { type ChangeRow, readChanges, readFence } from '#store/change-reader.ts'
+import { type ChangeRow, lastReadable, readChanges, readFence } from '#store/change-reader.ts'
 import { type Cursor, formatCursor } from '#store/cursor.ts'
 import { holdLease } from '#store/lease.ts'
 import type { Database } from '#store/pool.ts'
 import { inOrderOfObjects } from './order.ts'
 import { eventDelay } from './pace.ts'
-import { isWhole, movePlace, placeAt, placeOf, readAhead, settlePlace } from './place.ts'
+import { isWhole, movePlace, placeOf, readAhead, settlePlace } from './place.ts'
 
 export interface FollowOptions {
   readonly database: Database
@@ -76,7 +76,7 @@ async function begin({ database, driver, log }: Told): Promise<Cursor> {
       { place: formatCursor(stands) },
       'the change log was cut off before the driver was told: changes are lost',
     )
-  const now = placeAt(await readFence(database))
+  const now = await lastReadable(database)
   await settlePlace(database, name, now, stands)
   return (await placeOf(database, name)) ?? now
 }

@@ -2,16 +2,13 @@
  * Where readers of the change log stand that have effects outside, each by its name: a durable place that moves by
  * compare-and-swap, so that two servers which read at once lose nothing.
  */
-import { type ChangeRow, type Fence, standingOf } from '#store/change-reader.ts'
+import { type ChangeRow, standingOf } from '#store/change-reader.ts'
 import type { Cursor } from '#store/cursor.ts'
 import type { Database } from '#store/pool.ts'
 
 type Querying = Pick<Database, 'query'>
 
 const text = ({ era, xid, seq }: Cursor) => [era, String(xid), String(seq)]
-
-/** After everything that is behind the fence. */
-export const placeAt = ({ era, xmin }: Fence): Cursor => ({ era, xid: xmin, seq: 0n })
 
 /** Null: it never began. */
 export async function placeOf(database: Querying, name: string): Promise<Cursor | null> {

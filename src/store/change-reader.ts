@@ -94,12 +94,13 @@ export async function standingOf(database: Database, { era, xid, seq }: Cursor):
 const COLUMNS = `c.era, c.xid::text as xid, c.seq::text as seq, c.at, c.kind, c.id, c.op, c.generation, c.before, c.after, c.project_id, c.actor, c.actor_name, c.request_id`
 const NEXT = `select ${COLUMNS}, exists (select 1 from change p where p.kind = c.kind and p.id = c.id and p.generation > c.generation
       and (p.era, p.xid, p.seq) < (c.era, c.xid, c.seq)) as superseded
-  from change c where (c.era, c.xid, c.seq) > ($1, $2::xid8, $3::bigint) and (c.era < $4 or c.xid < $5::xid8)
+  from change c where (c.era, c.xid, c.seq) > ($1, $2::xid8, $3::bigint)
+    and (c.era < $4 or c.xid < least($5::xid8, pg_snapshot_xmin(pg_current_snapshot())))
   order by c.era, c.xid, c.seq limit $6`
 
 type RawRow = Omit<ChangeRow, 'cursor' | 'xid' | 'seq' | 'at'> & { xid: string; seq: string; at: Date }
 
-/** The rows after `cursor` and behind `fence`. */
+/** The rows after `cursor` and behind `fence`; behind today's too, should PostgreSQL have crashed since. */
 export async function readChanges(
   database: Database,
   cursor: Cursor,
@@ -114,26 +115,39 @@ export async function readChanges(
   })
 }
 
-/** After everything that is behind the fence now. */
-async function nowIn(database: Database): Promise<Cursor> {
-  const { era, xmin } = await readFence(database)
-  return { era, xid: xmin, seq: 0n }
+const LAST = `select n.era, last.xid::text as xid, last.seq::text as seq from (select max(era) as era from eras) n
+  left join lateral (
+    (select c.xid, c.seq from change c where c.era = n.era and c.xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by c.xid desc, c.seq desc limit 1)
+    union all select h.xid, h.seq from change_horizon h where h.era = n.era
+    order by xid desc, seq desc limit 1) last on true`
+
+/**
+ * The last row behind the fence, the place of a reader that begins now. Never the fence itself: after a crash PostgreSQL
+ * gives numbers of transactions out again that wrote nothing, and rows may come to stand before where the fence was.
+ */
+export async function lastReadable(database: Pick<Database, 'query'>): Promise<Cursor> {
+  const [row] = await database.query<{ era: number; xid: string | null; seq: string | null }>(LAST)
+  if (!row) throw new Error('PostgreSQL gave no era')
+  return { era: row.era, xid: BigInt(row.xid ?? 0), seq: BigInt(row.seq ?? 0) }
 }
 
-/** How far the log is drained, all transactions below it, and who waits for which. */
-function createMark(start: bigint) {
-  let at = start
-  let waiters: { readonly xmax: bigint; readonly resolve: () => void }[] = []
+/** Who waits for the log to be drained, and up to which transaction. */
+function createWaiters() {
+  let visits = 0
+  let waiting: { readonly xmax: bigint; readonly since: number; readonly resolve: () => void }[] = []
   return {
-    awaited: () => waiters.length > 0,
-    reach(xid: bigint): void {
-      at = xid
-      const ready = waiters.filter((one) => one.xmax <= at)
-      waiters = waiters.filter((one) => one.xmax > at)
+    awaited: () => waiting.length > 0,
+    /** A visit to the log begins. */
+    begin: (): number => ++visits,
+    /** A visit took everything of transactions below `xmin`: whoever waited before it began for no more is served. */
+    reach(visit: number, xmin: bigint): void {
+      const served = (one: (typeof waiting)[number]): boolean => one.since < visit && one.xmax <= xmin
+      const ready = waiting.filter(served)
+      waiting = waiting.filter((one) => !served(one))
       for (const one of ready) one.resolve()
     },
-    waitFor: (xmax: bigint): Promise<void> =>
-      xmax <= at ? Promise.resolve() : new Promise((resolve) => waiters.push({ xmax, resolve })),
+    waitFor: (xmax: bigint): Promise<void> => new Promise((resolve) => waiting.push({ xmax, since: visits, resolve })),
   }
 }
 
@@ -144,9 +158,8 @@ export async function createChangeReader({
   log,
   batch = 500,
 }: ReaderOptions): Promise<ChangeReader> {
-  const start = from ?? (await nowIn(database))
-  let cursor = start
-  const drained = createMark(start.xid)
+  let cursor = from ?? (await lastReadable(database))
+  const waiters = createWaiters()
   /** The transaction at the fence while rows stand there, and since when. */
   let held: { readonly xmin: bigint; readonly since: number } | null = null
   let closed = false
@@ -154,6 +167,7 @@ export async function createChangeReader({
 
   /** Answers true while there is more to come as soon as the fence moves. */
   const drain = async (onBatch: Parameters<ChangeReader['run']>[0]): Promise<boolean> => {
+    const visit = waiters.begin()
     const fence = await readFence(database)
     while (!closed) {
       const rows = await readChanges(database, cursor, fence, batch)
@@ -165,18 +179,18 @@ export async function createChangeReader({
       if (rows.length < batch) break
     }
     if (closed) return false
-    drained.reach(fence.xmin)
-    if (cursor.era < fence.era || cursor.xid < fence.xmin) cursor = { era: fence.era, xid: fence.xmin, seq: 0n }
+    waiters.reach(visit, fence.xmin)
+    if (cursor.era < fence.era) cursor = { era: fence.era, xid: 0n, seq: 0n }
     if (!fence.standing) held = null
     else if (held?.xmin !== fence.xmin) held = { xmin: fence.xmin, since: Date.now() }
-    return fence.standing || drained.awaited()
+    return fence.standing || waiters.awaited()
   }
 
   return {
     position: () => formatCursor(cursor),
     fenceAge: () => (held === null ? 0 : (Date.now() - held.since) / 1000),
     waitUntil: (xmax) => {
-      const reached = drained.waitFor(xmax)
+      const reached = waiters.waitFor(xmax)
       bell.ring()
       return reached
     },

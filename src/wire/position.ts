@@ -22,9 +22,6 @@ const parse = (position: string): Parts | null => {
 
 export const isPosition = (text: string): boolean => parse(text) !== null
 
-/** The position from which everything before transaction `xid` is known. */
-export const positionBefore = (era: string | bigint, xid: bigint): string => `${era}.${xid}.0`
-
 export const eraOf = (position: string): string => position.slice(0, position.indexOf('.'))
 
 /** The same place, its era called by another name. */

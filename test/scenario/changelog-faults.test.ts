@@ -5,14 +5,17 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApi } from '#api/server.ts'
+import { readHorizon } from '#feed/queries.ts'
 import { createNone } from '#identity/none.ts'
 import { ApiError } from '#kernel/errors.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { createRegistry } from '#kernel/metrics.ts'
 import { startEmbeddedPostgres } from '#launch/postgres.ts'
-import { createChangeReader } from '#store/change-reader.ts'
+import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
+import { parseCursor } from '#store/cursor.ts'
 import { migrate } from '#store/migrate.ts'
 import { createNotifier } from '#store/notify.ts'
+import { goesBack } from '#wire/position.ts'
 import { Client } from 'pg'
 import { hostsIn } from '../../bin/feed.ts'
 import { coreOn } from '../lib/core.ts'
@@ -22,7 +25,7 @@ import { mixedLoad } from '../lib/mixed-load.ts'
 import { testServer } from '../lib/server.ts'
 import { subscribe } from '../lib/sse.ts'
 import { verify } from '../lib/verify.ts'
-import { compareWithTables, readWhole, replay, verifyRows } from '../lib/verify-log.ts'
+import { compareWithTables, readAll, readWhole, replay, verifyRows } from '../lib/verify-log.ts'
 
 const unreachable = (error: unknown): boolean => error instanceof ApiError && error.status === 503
 
@@ -163,4 +166,63 @@ test('PostgreSQL killed and started again under load: 503 meanwhile, then everyt
   await reading
   await app.close()
   await notifier.close()
+})
+
+test('numbers of transactions that a crash takes back and gives out again hide no row', async (t) => {
+  const options = { dataDir: folder(t), log: silentLogger, durable: false, settings: { synchronous_commit: 'on' } }
+  const first = await startEmbeddedPostgres(options)
+  const client = new Client({ connectionString: first.url })
+  await client.connect()
+  await migrate(client)
+  await using own = await coreOn(first.url, { size: 4 })
+  const admin = direct(own.core)
+  await admin.make('network', {})
+  const before = await readWhole(own.database)
+  // Numbers that nothing in the write-ahead log speaks of.
+  const wasted: bigint[] = []
+  for (let count = 0; count < 200; count++) {
+    const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
+    wasted.push(BigInt(rows[0]?.xid ?? 0))
+  }
+  client.on('error', () => undefined)
+  const read: ChangeRow[] = []
+  const reader = await createChangeReader({
+    database: own.database,
+    from: null,
+    hint: () => new Promise(() => undefined),
+    log: silentLogger,
+  })
+  const position = reader.position()
+  const reading = reader.run(async (rows) => void read.push(...rows))
+  await reader.waitUntil((wasted.at(-1) ?? 0n) + 1n)
+  const hello = await readHorizon(own.database)
+  process.kill(first.pid, 'SIGKILL')
+  await using again = await startEmbeddedPostgres(options)
+  assert.equal(again.url, first.url)
+  let id: unknown
+  for (let patience = 100; !id && patience > 0; patience--) {
+    id = await admin.make('network', {}).then(
+      (made) => made['id'],
+      () => sleep(50),
+    )
+  }
+  const rows = await readWhole(own.database)
+  const added = rows.slice(before.length)
+  assert.ok(added.some((row) => row.id === id))
+  assert.ok(
+    added.every((row) => row.xid <= (wasted.at(-1) ?? 0n)),
+    'numbers were given out again',
+  )
+  for (let patience = 100; read.length < added.length && patience > 0; patience--) await sleep(20)
+  assert.deepEqual(
+    read.map(({ cursor }) => cursor),
+    added.map(({ cursor }) => cursor),
+  )
+  const stood = parseCursor(position) ?? assert.fail(position)
+  assert.equal(await standingOf(own.database, stood), 'readable')
+  assert.deepEqual(await readAll(own.database, stood), added)
+  assert.equal(hello.position, before.at(-1)?.cursor)
+  assert.equal(goesBack(hello.position, (await readHorizon(own.database)).position), false)
+  await reader.close()
+  await reading
 })
