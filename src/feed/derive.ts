@@ -42,8 +42,19 @@ export interface PortRow {
     readonly vlan: string | null
     readonly follows_uplink: boolean
   } | null
-  /** Hosts where it is expected, or which it has just left. */
-  readonly expected_on: readonly string[]
+  /** By level, the outermost first. */
+  readonly binding_segment_ids: readonly string[]
+  /** Where it is expected, or which it has just left. */
+  readonly expected_on: readonly ExpectedRow[]
+}
+
+/** A binding that is not active. */
+export interface ExpectedRow {
+  readonly host: string
+  /** `unbound` where it has just left. */
+  readonly vif_type: string
+  readonly vnic_type: string
+  readonly segment_ids: readonly string[]
 }
 
 /** As queried: JSON of the network with its segments, subnets and DHCP port. */
@@ -92,11 +103,12 @@ export const hostOf = (port: PortRow): string | null => {
 /** All hosts that are to have the port, the one it is on included. */
 export const hostsOf = (row: PortRow): readonly string[] => {
   const host = hostOf(row)
-  return host === null ? row.expected_on : [host, ...row.expected_on]
+  const expected = row.expected_on.map((one) => one.host)
+  return host === null ? expected : [host, ...expected]
 }
 
-/** `active`: as its own host is to have it, else as those where it is expected. */
-export const portObject = (row: PortRow, active = true): PortObject => ({
+/** The port as its own host is to have it. */
+export const portObject = (row: PortRow): PortObject => ({
   id: row.id,
   network_id: row.network_id,
   generation: row.generation,
@@ -117,8 +129,21 @@ export const portObject = (row: PortRow, active = true): PortObject => ({
     opt_value,
     ip_version,
   })),
-  active,
-  device: deviceObject(row, active),
+  active: true,
+  device: deviceObject(row),
+  segment_ids: row.binding_segment_ids,
+})
+
+/** The port as a host is to have it that it may come to. Its device there is set up when it has come. */
+export const expectedObject = (row: PortRow, { vif_type, vnic_type, segment_ids }: ExpectedRow): PortObject => ({
+  ...portObject(row),
+  active: false,
+  vnic_type,
+  device: deviceObject({
+    binding_vif_type: vif_type === 'unbound' ? row.binding_vif_type : vif_type,
+    binding_device: null,
+  }),
+  segment_ids,
 })
 
 /** By the type of binding. */
@@ -128,11 +153,13 @@ const DEVICES: Readonly<Record<string, DeviceObject['kind']>> = {
   macvtap: 'macvtap',
 }
 
-/** Where a port is only expected its device is another one, and set up when the port has come. */
-function deviceObject({ binding_vif_type, binding_device }: PortRow, active: boolean): DeviceObject | null {
+function deviceObject({
+  binding_vif_type,
+  binding_device,
+}: Pick<PortRow, 'binding_vif_type' | 'binding_device'>): DeviceObject | null {
   const kind = DEVICES[binding_vif_type]
   if (!kind) return null
-  const { pci_slot = null, source = null, vlan = null, follows_uplink = false } = (active ? binding_device : null) ?? {}
+  const { pci_slot = null, source = null, vlan = null, follows_uplink = false } = binding_device ?? {}
   return { kind, pci_slot, source, vlan: Number(vlan ?? 0), follows_uplink }
 }
 
@@ -142,6 +169,7 @@ export const neighborObject = (row: PortRow, host: string): NeighborObject => ({
   mac_address: row.mac_address,
   ip_addresses: row.fixed_ips.map(({ ip_address }) => ip_address),
   host,
+  segment_ids: row.binding_segment_ids,
 })
 
 export const memberObject = (row: PortRow, group: string): GroupMemberObject => ({

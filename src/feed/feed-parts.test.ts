@@ -16,6 +16,7 @@ import {
   wireProtocol,
 } from './derive.ts'
 import { listen } from './listener.ts'
+import { entryOf, portItemFor } from './port-entry.ts'
 import { concernsDhcp, concernsRouter, createRealizations, readiness, verdict } from './realizations.ts'
 import { Relation } from './relation.ts'
 import { createSlots } from './slots.ts'
@@ -39,6 +40,7 @@ const row: PortRow = {
   dns_name: 'vm',
   extra_dhcp_opts: [],
   binding_device: null,
+  binding_segment_ids: ['outer', 'inner'],
   expected_on: [],
   binding_host: 'h1',
   binding_vif_type: 'ovs',
@@ -63,6 +65,23 @@ test("an address pair without a MAC means the port's own; members name each addr
     security_group_id: 'g',
     ip_addresses: ['10.0.0.4', '10.8.0.0/24'],
   })
+})
+
+test('each host has the port as its own binding says: kind, segments, device', () => {
+  const at = (host: string, vif_type: string) => ({ host, vif_type, vnic_type: 'direct', segment_ids: [`${host}-seg`] })
+  const moving = { ...row, expected_on: [at('h2', 'hw_veb'), at('h3', 'ovs')] }
+  const entry = entryOf(moving, undefined)
+  const on = (host: string) => portItemFor(entry, host)?.object
+  assert.deepEqual(on('h1')?.segment_ids, ['outer', 'inner'])
+  assert.deepEqual([on('h1')?.vnic_type, on('h1')?.active], ['normal', true])
+  assert.deepEqual([on('h2')?.vnic_type, on('h2')?.active, on('h2')?.device?.kind], ['direct', false, 'vf'])
+  assert.deepEqual(on('h2')?.segment_ids, ['h2-seg'])
+  assert.deepEqual([on('h3')?.segment_ids, on('h3')?.device], [['h3-seg'], null])
+  assert.equal(on('h4'), undefined)
+  assert.deepEqual(entry.neighbor?.object.segment_ids, ['outer', 'inner'])
+  const again = entryOf({ ...moving, expected_on: [at('h2', 'hw_veb'), at('h3', 'hw_veb')] }, entry)
+  assert.equal(portItemFor(again, 'h2'), portItemFor(entry, 'h2'), 'what did not change keeps its bytes')
+  assert.notEqual(portItemFor(again, 'h3'), portItemFor(entry, 'h3'))
 })
 
 test('protocols by name and number; ICMP in IPv6 is ICMPv6', () => {
@@ -95,7 +114,7 @@ test('a report moves a port only from its own host, for the known generation, an
   assert.equal(verdict('h2', report('done'), row), null)
   assert.equal(verdict('h1', report('done'), null), null)
   assert.equal(verdict('h1', { ...report('done'), kind: 'network' }, row), null)
-  const moving = { ...row, expected_on: ['h2'] }
+  const moving = { ...row, expected_on: [{ host: 'h2', vif_type: 'ovs', vnic_type: 'normal', segment_ids: ['other'] }] }
   assert.equal(verdict('h2', report('done'), moving), null)
   assert.equal(readiness('h2', report('done'), moving), 'ready')
   assert.equal(readiness('h2', report('pending'), moving), 'unready')

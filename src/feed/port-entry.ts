@@ -1,6 +1,15 @@
 /** A port as the topics know it, with its wire objects: made once, shared by all who receive them. */
 import { isDeepStrictEqual } from 'node:util'
-import { hostOf, hostsOf, memberObject, neighborObject, type PortRow, portObject } from './derive.ts'
+import {
+  type ExpectedRow,
+  expectedObject,
+  hostOf,
+  hostsOf,
+  memberObject,
+  neighborObject,
+  type PortRow,
+  portObject,
+} from './derive.ts'
 import { createItem, type Item } from './item.ts'
 
 export interface PortEntry {
@@ -9,8 +18,8 @@ export interface PortEntry {
   /** All that are to have it. */
   readonly hosts: readonly string[]
   readonly port: Item<'port'>
-  /** For hosts where it is expected; null: there are none. */
-  readonly expected: Item<'port'> | null
+  /** By host where it is expected. */
+  readonly expected: ReadonlyMap<string, Item<'port'>>
   readonly neighbor: Item<'neighbor'> | null
   /** By group, made when first asked for; one map as long as the port's addresses stay the same. */
   readonly members: Map<string, Item<'group_member'>>
@@ -20,8 +29,6 @@ export interface PortEntry {
 export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry {
   const host = hostOf(row)
   const hosts = hostsOf(row)
-  const expected = row.expected_on.length === 0 ? null : portObject(row, false)
-  const sameExpected = expected && isDeepStrictEqual(before?.expected?.object, expected) ? before?.expected : null
   const [port, neighbor] = [portObject(row), host === null ? null : neighborObject(row, host)]
   const same = before && isDeepStrictEqual(before.port.object, port) ? before.port : null
   const sameNeighbor = neighbor && isDeepStrictEqual(before?.neighbor?.object, neighbor) ? before?.neighbor : null
@@ -29,7 +36,7 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
     row,
     host,
     hosts,
-    expected: sameExpected ?? (expected && createItem('port', expected)),
+    expected: new Map(row.expected_on.map((one) => [one.host, expectedItem(row, one, before)])),
     port: same ?? createItem('port', port),
     neighbor: sameNeighbor ?? (neighbor && createItem('neighbor', neighbor)),
     members: before && isDeepStrictEqual(addressesOf(before.row), addressesOf(row)) ? before.members : new Map(),
@@ -38,7 +45,13 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
 
 /** The port as `host` is to have it. */
 export const portItemFor = ({ host: own, port, expected }: PortEntry, host: string): Item<'port'> | null =>
-  own === host ? port : expected
+  own === host ? port : (expected.get(host) ?? null)
+
+function expectedItem(row: PortRow, at: ExpectedRow, before: PortEntry | undefined): Item<'port'> {
+  const object = expectedObject(row, at)
+  const known = before?.expected.get(at.host)
+  return known && isDeepStrictEqual(known.object, object) ? known : createItem('port', object)
+}
 
 const addressesOf = ({ fixed_ips, allowed_address_pairs }: PortRow): unknown => [fixed_ips, allowed_address_pairs]
 

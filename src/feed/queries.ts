@@ -5,11 +5,17 @@
 import type { Database } from '#store/pool.ts'
 import type { GroupRow, NetworkRow, PortRow, RouterRow } from './derive.ts'
 
+/** Segments by level, the outermost first. */
+export const segmentIds = (levels: string): string => `(select coalesce(jsonb_agg(l->'segment_id' order by n), '[]')
+  from jsonb_array_elements(${levels}) with ordinality x (l, n))`
+
 /**
- * Hosts of bindings that are not active. The one that was active until the last activation keeps the port until it
- * stands where it went.
+ * Bindings that are not active. The host of the one that was until the last activation keeps the port until it stands
+ * where it went.
  */
-export const expectedOn = (ports: string): string => `(select coalesce(jsonb_agg(b.host order by b.host), '[]')
+export const expectedOn = (ports: string): string => `(select coalesce(jsonb_agg(jsonb_build_object(
+    'host', b.host, 'vif_type', b.vif_type, 'vnic_type', b.vnic_type, 'segment_ids', ${segmentIds('b.levels')})
+    order by b.host), '[]')
   from port_bindings b where b.port_id = ${ports}.id and ${expects(ports)})`
 export const expects = (ports: string): string =>
   `(b.vif_type <> 'unbound' or ${ports}.status <> 'ACTIVE') and b.vif_type <> 'binding_failed' and b.host <> ${ports}.binding_host`
@@ -25,7 +31,7 @@ export const deviceOf = (
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
   extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${deviceOf('ports')} as binding_device,
-  ${expectedOn('ports')} as expected_on`
+  ${segmentIds('binding_levels')} as binding_segment_ids, ${expectedOn('ports')} as expected_on`
 
 const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`
 const PORTS_OF_TOPICS = `${PORTS_BY_ID}

@@ -59,7 +59,8 @@ export function verdict(host: string, report: Realization, port: PortRow | null)
 
 /** Whether a host where a port is expected says that all it needs stands there, or does not. Null: it is no such host. */
 export function readiness(host: string, report: Realization, port: PortRow | null): 'ready' | 'unready' | null {
-  if (report.kind !== 'port' || !port?.expected_on.includes(host) || report.generation < port.generation) return null
+  if (report.kind !== 'port' || !port || report.generation < port.generation) return null
+  if (!port.expected_on.some((one) => one.host === host)) return null
   return report.state === 'done' ? 'ready' : 'unready'
 }
 

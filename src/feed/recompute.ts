@@ -7,8 +7,9 @@
  * networks; the security groups of its ports; the members of every group those name as remote.
  */
 import type { Database } from '#store/pool.ts'
-import type { WireKey, WireObject } from '#wire/objects.ts'
+import type { PortObject, WireKey, WireObject } from '#wire/objects.ts'
 import {
+  expectedObject,
   type GroupRow,
   groupObject,
   memberObject,
@@ -22,7 +23,16 @@ import {
   routerObject,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
-import { deviceOf, expectedOn, expects, readChassis, readGroups, readNetworks, readRouters } from './queries.ts'
+import {
+  deviceOf,
+  expectedOn,
+  expects,
+  readChassis,
+  readGroups,
+  readNetworks,
+  readRouters,
+  segmentIds,
+} from './queries.ts'
 
 const BOUND = `p.binding_host <> '' and p.binding_vif_type not in ('unbound', 'binding_failed') and p.device_owner <> 'network:dhcp'`
 const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generation', p.revision_number, 'mac_address', p.mac_address,
@@ -31,7 +41,7 @@ const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generat
   'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'extra_dhcp_opts', p.extra_dhcp_opts,
   'binding_host', p.binding_host, 'expected_on', ${expectedOn('p')},
   'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type,
-  'binding_device', ${deviceOf('p')})`
+  'binding_device', ${deviceOf('p')}, 'binding_segment_ids', ${segmentIds('p.binding_levels')})`
 const CLOSURE = `
   with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND} or exists (
       select from port_bindings b where b.port_id = p.id and b.host = $1 and ${expects('p')})),
@@ -68,7 +78,7 @@ export async function recompute(
   const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]
   const chassis = await readChassis(database, hosts)
   const items: Item[] = [
-    ...ports.map((row) => createItem('port', portObject(row, row.binding_host === host))),
+    ...ports.map((row) => createItem('port', objectFor(row, host))),
     ...[...networks.values()].map((row: NetworkRow) => createItem('network', networkObject(row))),
     ...neighbors.map((row) => createItem('neighbor', neighborObject(row, row.binding_host))),
     ...hosts.map((id) => createItem('chassis', { id, tunnel_ip: chassis.get(id) ?? null })),
@@ -78,6 +88,11 @@ export async function recompute(
   ]
   assertClosed(items)
   return new Map(items.map(({ key, object }) => [key, object]))
+}
+
+function objectFor(row: PortRow, host: string): PortObject {
+  const expected = row.expected_on.find((one) => one.host === host)
+  return expected ? expectedObject(row, expected) : portObject(row)
 }
 
 /** The closure has no loose ends: every remote group's members were asked for. */

@@ -45,7 +45,7 @@ test('a frame carries objects in the agreed version and yields the newest', () =
   assert.ok(frame.type === 'frame')
   assert.deepEqual(frame.put[0], ['chassis/h1', 'c0', chassis])
   const pairs = [{ ip_address: '10.0.0.9', mac_address: 'fa:16:3e:00:00:02' }]
-  const since = { dns_name: '', extra_dhcp_opts: [], active: true, device: null }
+  const since = { dns_name: '', extra_dhcp_opts: [], active: true, device: null, segment_ids: [] }
   assert.deepEqual(frame.put[1]?.[2], { ...old, allowed_address_pairs: pairs, ...since })
   assert.throws(() => decodeFromServer(raw, { chassis: 1, port: 2 }), /port\/p in version 2: put\[1\]\[2\]/)
   assert.throws(() => decodeFromServer(raw, { chassis: 1 }), /type 'port' was not agreed on/)

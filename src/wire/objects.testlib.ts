@@ -17,5 +17,6 @@ export const plainPort = (said: Pick<PortObject, 'id'> & Partial<PortObject>): P
   extra_dhcp_opts: [],
   active: true,
   device: null,
+  segment_ids: [],
   ...said,
 })

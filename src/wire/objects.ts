@@ -6,7 +6,7 @@
  * References (by id) may point at objects that have not arrived yet: what needs them waits, closed, until in sync.
  */
 
-/** A port bound to this host, version 5. */
+/** A port bound to this host, version 6. */
 export interface PortObject {
   readonly id: string
   readonly network_id: string
@@ -33,6 +33,11 @@ export interface PortObject {
   readonly active: boolean
   /** What carries the port instead of the switch; null: the switch does. */
   readonly device: DeviceObject | null
+  /**
+   * Segments of its network that its binding here stands on, the outermost first: the last is the one that carries it
+   * on this host. Empty when nobody says: it has just left, or an older server tells.
+   */
+  readonly segment_ids: readonly string[]
 }
 
 /** A device that a virtual machine is given for a port: the switch has no part in it. */
@@ -97,13 +102,15 @@ export interface DhcpPortObject {
   readonly fixed_ips: readonly { readonly subnet_id: string; readonly ip_address: string }[]
 }
 
-/** Where one port of a network lives, for L2 lookup and ARP/ND answers on the other hosts; version 1. Id: the port's. */
+/** Where one port of a network lives, for L2 lookup and ARP/ND answers on the other hosts; version 2. Id: the port's. */
 export interface NeighborObject {
   readonly id: string
   readonly network_id: string
   readonly mac_address: string
   readonly ip_addresses: readonly string[]
   readonly host: string
+  /** Of its binding there, the outermost first; empty when nobody says. */
+  readonly segment_ids: readonly string[]
 }
 
 /** Another host that ports of our networks live on, version 1. Id: the host's name. */
@@ -140,6 +147,19 @@ export interface GroupMemberObject {
   readonly security_group_id: string
   /** Fixed addresses and allowed address pairs; may be prefixes. */
   readonly ip_addresses: readonly string[]
+}
+
+/**
+ * A port that no host's switch carries (a device has it, another system, or nobody yet) and whose DHCP this host serves,
+ * on the wire of its network's segment; version 1. Id: the port's.
+ */
+export interface DhcpClientObject {
+  readonly id: string
+  readonly network_id: string
+  readonly mac_address: string
+  readonly fixed_ips: readonly { readonly subnet_id: string; readonly ip_address: string }[]
+  readonly dns_name: string
+  readonly extra_dhcp_opts: readonly DhcpOptionObject[]
 }
 
 /**
@@ -185,6 +205,7 @@ export interface WireTypes {
   readonly security_group: SecurityGroupObject
   readonly group_member: GroupMemberObject
   readonly router: RouterObject
+  readonly dhcp_client: DhcpClientObject
 }
 export type WireType = keyof WireTypes
 export type WireKey = `${WireType}/${string}`
@@ -208,4 +229,5 @@ export const emptyWorld = (): World => ({
   security_group: new Map(),
   group_member: new Map(),
   router: new Map(),
+  dhcp_client: new Map(),
 })

@@ -76,9 +76,14 @@ const arbitraryPort: fc.Arbitrary<PortObject> = fc.record(
         { noNullPrototype: true },
       ),
     ),
+    segment_ids: fc.array(fc.uuid(), { maxLength: 2 }),
   },
   { noNullPrototype: true },
 )
+
+/** What no version before it knew. */
+const NEW_IN_6 = { segment_ids: [] }
+const NEW_IN_5 = { ...NEW_IN_6, device: null }
 
 test('a port sent in version 1 arrives whole but for its DNS name and DHCP options', () => {
   fc.assert(
@@ -87,8 +92,8 @@ test('a port sent in version 1 arrives whole but for its DNS name and DHCP optio
       assert.equal(shapeOf('port', 1)?.fault(older, ''), null)
       assert.ok(!('dns_name' in older))
       const back = convertUp('port', older, 1)
-      assert.equal(shapeOf('port', 5)?.fault(back, ''), null)
-      assert.deepEqual(back, { ...port, dns_name: '', extra_dhcp_opts: [], active: true, device: null })
+      assert.equal(shapeOf('port', 6)?.fault(back, ''), null)
+      assert.deepEqual(back, { ...port, ...NEW_IN_5, dns_name: '', extra_dhcp_opts: [], active: true })
     }),
   )
 })
@@ -99,7 +104,7 @@ test('a port sent in version 2 arrives whole but for its DHCP options', () => {
       const older = convertDown('port', port, 2)
       assert.equal(shapeOf('port', 2)?.fault(older, ''), null)
       assert.ok(!('extra_dhcp_opts' in older))
-      assert.deepEqual(convertUp('port', older, 2), { ...port, extra_dhcp_opts: [], active: true, device: null })
+      assert.deepEqual(convertUp('port', older, 2), { ...port, ...NEW_IN_5, extra_dhcp_opts: [], active: true })
     }),
   )
 })
@@ -109,7 +114,24 @@ test('a port sent in version 4 arrives whole but for its device', () => {
     fc.property(arbitraryPort, (port) => {
       const older = convertDown('port', port, 4)
       assert.equal(shapeOf('port', 4)?.fault(older, ''), null)
-      assert.deepEqual(convertUp('port', older, 4), { ...port, device: null })
+      assert.deepEqual(convertUp('port', older, 4), { ...port, ...NEW_IN_5 })
+    }),
+  )
+})
+
+test('a port sent in version 5 arrives whole but for its segments, and a neighbour sent in version 1', () => {
+  fc.assert(
+    fc.property(arbitraryPort, (port) => {
+      const older = convertDown('port', port, 5)
+      assert.equal(shapeOf('port', 5)?.fault(older, ''), null)
+      assert.ok(!('segment_ids' in older))
+      assert.deepEqual(convertUp('port', older, 5), { ...port, ...NEW_IN_6 })
+      const { id, network_id, mac_address, segment_ids } = port
+      const neighbor = { id, network_id, mac_address, segment_ids, ip_addresses: ['10.0.0.4'], host: 'h' }
+      assert.equal(convertDown('neighbor', neighbor, 2), neighbor)
+      const oldNeighbor = convertDown('neighbor', neighbor, 1)
+      assert.equal(shapeOf('neighbor', 1)?.fault(oldNeighbor, ''), null)
+      assert.deepEqual(convertUp('neighbor', oldNeighbor, 1), { ...neighbor, ...NEW_IN_6 })
     }),
   )
 })
@@ -120,7 +142,7 @@ test('a port that is only expected travels in no version that knows active ones 
       assert.equal(travelsFrom('port', port), port.active ? 1 : 4)
       const older = convertDown('port', { ...port, active: true }, 3)
       assert.equal(shapeOf('port', 3)?.fault(older, ''), null)
-      assert.deepEqual(convertUp('port', older, 3), { ...port, active: true, device: null })
+      assert.deepEqual(convertUp('port', older, 3), { ...port, ...NEW_IN_5, active: true })
     }),
   )
 })
@@ -154,9 +176,18 @@ test('an object in its newest version travels unchanged', () => {
 
 test('negotiation takes the highest common version', () => {
   const all = readableVersions()
-  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4, 5, 6] }), {
+  assert.deepEqual(negotiate({ ...all, port: [1, 2, 3, 4, 5, 6, 7] }), {
     ok: true,
-    versions: { port: 5, network: 2, neighbor: 1, chassis: 1, security_group: 1, group_member: 1, router: 1 },
+    versions: {
+      port: 6,
+      network: 2,
+      neighbor: 2,
+      chassis: 1,
+      security_group: 1,
+      group_member: 1,
+      router: 1,
+      dhcp_client: 1,
+    },
   })
   const old = negotiate({ ...all, port: [1] })
   assert.equal(old.ok && old.versions.port, 1)
@@ -167,7 +198,7 @@ test('negotiation takes the highest common version', () => {
 test('negotiation without a common version says which type and what to do', () => {
   const future = negotiate({ ...readableVersions(), port: [9] })
   assert.equal(future.ok, false)
-  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 5; upgrade/)
+  assert.match(future.ok ? '' : future.message, /port: the agent reads 9, this server sends 1 to 6; upgrade/)
   assert.equal(negotiate({}).ok, false)
   assert.equal(negotiate({ ...readableVersions(), network: [] }).ok, false)
 })

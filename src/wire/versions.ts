@@ -5,7 +5,7 @@
  * add the new fingerprint to `versions.fixture.json`. Old rungs never change: hosts that run an older build speak them.
  * An agent names the versions it reads; a server converts down, an agent up, so both hold current objects only.
  */
-import type { NetworkObject, PortObject, WireObject, WireType, WireTypes } from './objects.ts'
+import type { NeighborObject, NetworkObject, PortObject, WireObject, WireType, WireTypes } from './objects.ts'
 import { flag, list, nullable, oneOf, record, type Shape, text, type TypeOf, whole } from './shape.ts'
 
 /** An object in some version; only the ladder knows which members it has. */
@@ -26,6 +26,7 @@ interface Ladder {
 }
 
 const fixedIp = record({ subnet_id: text, ip_address: text })
+const dhcpOption = record({ opt_name: text, opt_value: text, ip_version: oneOf(4, 6) })
 
 const portMembers = {
   id: text,
@@ -52,7 +53,7 @@ const port2 = record(port2Members)
 export type PortObjectV2 = TypeOf<typeof port2>
 const port3Members = {
   ...port2Members,
-  extra_dhcp_opts: list(record({ opt_name: text, opt_value: text, ip_version: oneOf(4, 6) })),
+  extra_dhcp_opts: list(dhcpOption),
 }
 /** Ports were where they were: hosts did not hear of those that may come. */
 const port3 = record(port3Members)
@@ -61,7 +62,7 @@ const port4Members = { ...port3Members, active: flag }
 /** All ports were the switch's, and waited for their interface. */
 const port4 = record(port4Members)
 export type PortObjectV4 = TypeOf<typeof port4>
-const port5 = record({
+const port5Members = {
   ...port4Members,
   device: nullable(
     record({
@@ -72,7 +73,11 @@ const port5 = record({
       follows_uplink: flag,
     }),
   ),
-})
+}
+/** Ports were on the first segment of their network that the host reached. */
+const port5 = record(port5Members)
+export type PortObjectV5 = TypeOf<typeof port5>
+const port6 = record({ ...port5Members, segment_ids: list(text) })
 
 const port2Up = (older: PortObjectV1): PortObjectV2 => ({
   ...older,
@@ -96,8 +101,11 @@ const port4Up = (older: PortObjectV3): PortObjectV4 => ({ ...older, active: true
 /** Only of active ones: see `travelsFrom`. */
 const port4Down = ({ active: _lost, ...rest }: PortObjectV4): PortObjectV3 => rest
 
-const port5Up = (older: PortObjectV4): PortObject => ({ ...older, device: null })
-const port5Down = ({ device: _lost, ...rest }: PortObject): PortObjectV4 => rest
+const port5Up = (older: PortObjectV4): PortObjectV5 => ({ ...older, device: null })
+const port5Down = ({ device: _lost, ...rest }: PortObjectV5): PortObjectV4 => rest
+
+const port6Up = (older: PortObjectV5): PortObject => ({ ...older, segment_ids: [] })
+const port6Down = ({ segment_ids: _lost, ...rest }: PortObject): PortObjectV5 => rest
 
 const networkMembers = {
   id: text,
@@ -137,7 +145,13 @@ const DOMAIN_V1 = 'openstacklocal'
 const network2Up = (older: NetworkObjectV1): NetworkObject => ({ ...older, dns_domain: DOMAIN_V1 })
 const network2Down = ({ dns_domain: _lost, ...rest }: NetworkObject): NetworkObjectV1 => rest
 
-const neighbor1 = record({ id: text, network_id: text, mac_address: text, ip_addresses: list(text), host: text })
+const neighborMembers = { id: text, network_id: text, mac_address: text, ip_addresses: list(text), host: text }
+const neighbor1 = record(neighborMembers)
+export type NeighborObjectV1 = TypeOf<typeof neighbor1>
+const neighbor2 = record({ ...neighborMembers, segment_ids: list(text) })
+const neighbor2Up = (older: NeighborObjectV1): NeighborObject => ({ ...older, segment_ids: [] })
+const neighbor2Down = ({ segment_ids: _lost, ...rest }: NeighborObject): NeighborObjectV1 => rest
+
 const chassis1 = record({ id: text, tunnel_ip: nullable(text) })
 const securityGroup1 = record({
   id: text,
@@ -177,16 +191,26 @@ const router1 = record({
   hosts: list(text),
 })
 
+const dhcpClient1 = record({
+  id: text,
+  network_id: text,
+  mac_address: text,
+  fixed_ips: list(fixedIp),
+  dns_name: text,
+  extra_dhcp_opts: list(dhcpOption),
+})
+
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? Shape<A> : never) : never
 const newest: { readonly [T in WireType]: Shape<WireTypes[T]> } = {
-  port: port5 satisfies Same<TypeOf<typeof port5>, PortObject>,
+  port: port6 satisfies Same<TypeOf<typeof port6>, PortObject>,
   network: network2 satisfies Same<TypeOf<typeof network2>, NetworkObject>,
-  neighbor: neighbor1 satisfies Same<TypeOf<typeof neighbor1>, WireTypes['neighbor']>,
+  neighbor: neighbor2 satisfies Same<TypeOf<typeof neighbor2>, WireTypes['neighbor']>,
   chassis: chassis1 satisfies Same<TypeOf<typeof chassis1>, WireTypes['chassis']>,
   security_group: securityGroup1 satisfies Same<TypeOf<typeof securityGroup1>, WireTypes['security_group']>,
   group_member: groupMember1 satisfies Same<TypeOf<typeof groupMember1>, WireTypes['group_member']>,
   router: router1 satisfies Same<TypeOf<typeof router1>, WireTypes['router']>,
+  dhcp_client: dhcpClient1 satisfies Same<TypeOf<typeof dhcpClient1>, WireTypes['dhcp_client']>,
 }
 
 const ladders: { readonly [T in WireType]: Ladder } = {
@@ -196,15 +220,17 @@ const ladders: { readonly [T in WireType]: Ladder } = {
       { shape: port2, up: port2Up, down: port2Down },
       { shape: port3, up: port3Up, down: port3Down },
       { shape: port4, up: port4Up, down: port4Down },
-      { shape: newest.port, up: port5Up, down: port5Down },
+      { shape: port5, up: port5Up, down: port5Down },
+      { shape: newest.port, up: port6Up, down: port6Down },
     ],
   },
   network: { first: network1, rungs: [{ shape: newest.network, up: network2Up, down: network2Down }] },
-  neighbor: { first: newest.neighbor, rungs: [] },
+  neighbor: { first: neighbor1, rungs: [{ shape: newest.neighbor, up: neighbor2Up, down: neighbor2Down }] },
   chassis: { first: newest.chassis, rungs: [] },
   security_group: { first: newest.security_group, rungs: [] },
   group_member: { first: newest.group_member, rungs: [] },
   router: { first: newest.router, rungs: [] },
+  dhcp_client: { first: newest.dhcp_client, rungs: [] },
 }
 
 export const wireTypes = Object.keys(ladders) as readonly WireType[]

@@ -25,6 +25,7 @@ const neighborOf = (port: PortObject, host: string): NeighborObject => ({
   mac_address: port.mac_address,
   ip_addresses: port.fixed_ips.map(({ ip_address }) => ip_address),
   host,
+  segment_ids: port.segment_ids,
 })
 
 describe('two hosts', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {

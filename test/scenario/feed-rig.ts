@@ -94,6 +94,10 @@ const imageOf = (spec: PortSpec): Image => ({
   'binding:inactive_hosts': (spec.expected ?? []).map((host) => host.replace('-', '')),
 })
 
+/** Each host carries its ports on a segment of its own, below one that all share. */
+const levelsOn = (host: string): readonly unknown[] =>
+  ['every host', host].map((name, level) => ({ level, driver: 'any', segment_id: idOf(`segment of ${name}`) }))
+
 /** Edits, by name: what the API's operations would do. */
 export class Edits {
   readonly #database: Database
@@ -211,25 +215,30 @@ export class Edits {
       vif,
       JSON.stringify(pairs),
       JSON.stringify(options),
+      JSON.stringify(vif === 'ovs' ? levelsOn(spec.host) : []),
     ]
     return this.#edit(async (tx) => {
       await tx.query(
         `insert into ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
            device_owner, fixed_ips, security_group_ids, port_security_enabled, allowed_address_pairs, binding_host,
            binding_vnic_type, binding_profile, binding_vif_type, binding_vif_details, revision_number, dns_name,
-           extra_dhcp_opts)
-         values ($1, 'p', $2, '', '', $3, true, 'DOWN', '', $4, $5, $6, true, $9, $7, 'normal', '{}', $8, '{}', 1, '', $10)
+           extra_dhcp_opts, binding_levels)
+         values ($1, 'p', $2, '', '', $3, true, 'DOWN', '', $4, $5, $6, true, $9, $7, 'normal', '{}', $8, '{}', 1, '', $10, $11)
          on conflict (id) do update set fixed_ips = $5, security_group_ids = $6, binding_host = $7, binding_vif_type = $8,
-           allowed_address_pairs = $9, extra_dhcp_opts = $10, revision_number = ports.revision_number + 1,
+           allowed_address_pairs = $9, extra_dhcp_opts = $10, binding_levels = $11,
+           revision_number = ports.revision_number + 1,
            status = case when ports.binding_host = $7 then ports.status else 'DOWN' end`,
         facts,
       )
       await tx.query('delete from port_bindings where port_id = $1', [id])
       for (const one of spec.expected ?? [])
         await tx.query(
-          `insert into port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details, expires_at,
-             revision_number, created_at, updated_at) values ($1, $2, $3, 'normal', '{}', $4, '{}', 'infinity', 1, now(), now())`,
-          [newId(), id, one.replace('-', ''), one.startsWith('-') ? 'unbound' : 'ovs'],
+          `insert into port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details, expires_at, levels,
+             revision_number, created_at, updated_at)
+           values ($1, $2, $3, 'normal', '{}', $4, '{}', 'infinity', $5, 1, now(), now())`,
+          one.startsWith('-')
+            ? [newId(), id, one.replace('-', ''), 'unbound', '[]']
+            : [newId(), id, one, 'ovs', JSON.stringify(levelsOn(one))],
         )
       await record(tx, 'port', id, before && imageOf(before), imageOf(spec))
     })

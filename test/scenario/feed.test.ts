@@ -390,7 +390,7 @@ test('a plugged port is ACTIVE, an unplugged one DOWN, with a real agent', async
 test('agents that read older versions of ports and networks beside one that reads the newest', async () => {
   await using rig = await cloud()
   const feed = await rig.feed('A')
-  const oldest = { name: 'h1', ...(await rig.host('h1', ['A'], { versions: { port: [1] } })) }
+  const oldest = await rig.host('h1', ['A'], { versions: { port: [1] } })
   const newest = { name: 'h2', ...(await rig.host('h2', ['A'])) }
   const middle = await rig.host('h4', ['A'], { versions: { port: [1, 2], network: [1] } })
   using old = await listener(rig, 'A', 'h3', { versions: { ...readableVersions(), port: [1] } })
@@ -398,7 +398,12 @@ test('agents that read older versions of ports and networks beside one that read
   await rig.edits.network('red', 1450, 'red.example.')
   const inMiddle = spec(rig, 'h4', { bootfile: 'x.0' })
   await rig.edits.port('p h4', inMiddle, null)
-  await rig.converged([oldest, newest], [feed])
+  await rig.converged([newest], [feed])
+  const known = (): PortObject | undefined => oldest.agent.world.world.port.get(idOf('p h1'))
+  await until('the oldest has its port', () => known() !== undefined)
+  assert.deepEqual(known()?.allowed_address_pairs, [{ ip_address: '10.7.0.0/24', mac_address: known()?.mac_address }])
+  assert.deepEqual(known()?.segment_ids, [])
+  assert.equal(newest.agent.world.world.port.get(idOf('p h2'))?.segment_ids.length, 2)
   const { world } = middle.agent.world
   await until('the one in between has its port', () => world.port.has(idOf('p h4')) && world.network.has(idOf('red')))
   assert.deepEqual(world.port.get(idOf('p h4'))?.extra_dhcp_opts, [])
