@@ -47,11 +47,11 @@ export function serveOutbox(parts: OutboxParts, stack: AsyncDisposableStack): vo
 
 /** Tells mechanism drivers what was committed, until the stack is disposed. */
 export function serveFollowers(
-  { database, notifier, log }: Pick<OutboxParts, 'database' | 'notifier' | 'log'>,
+  { database, notifier, registry, log }: Pick<OutboxParts, 'database' | 'notifier' | 'registry' | 'log'>,
   drivers: readonly MechanismDriver[],
   stack: AsyncDisposableStack,
 ): void {
-  const followers = startFollowers({ database, drivers, hint: () => notifier.hint(), log })
+  const followers = startFollowers({ database, drivers, hint: () => notifier.hint(), registry, log })
   stack.defer(() => followers.close())
 }
 

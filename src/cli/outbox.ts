@@ -1,4 +1,7 @@
-/** `deuteron outbox`: what Nova and Placement were told, what still waits, and having it told again. Asks the server. */
+/**
+ * `deuteron outbox`: what Nova and Placement were told, what still waits, and having it told again; which mechanism
+ * drivers fail at a change, and having them skip it. Asks the server.
+ */
 import { parseArgs } from 'node:util'
 import { ApiRefused, type Api } from '#lab/api.ts'
 import { UserError } from '#launch/user-error.ts'
@@ -40,11 +43,77 @@ interface Asked {
   readonly api: Api
   readonly values: Values
   readonly id: string | undefined
+  /** What comes behind it. */
+  readonly more: readonly string[]
   readonly context: CommandContext
 }
 
-/** What waits; with --failed what was tried already, with --all what was delivered too. */
-async function list({ api, values, context: { out } }: Asked): Promise<void> {
+interface Driver {
+  readonly name: string
+  readonly place: string
+  readonly told: boolean
+  readonly behind_since: string | null
+  readonly change: string | null
+  readonly kind: string | null
+  readonly object_id: string | null
+  readonly op: string | null
+  readonly failures: number
+  readonly error: string | null
+  readonly failing_since: string | null
+}
+
+/** What waits; with --failed what was tried already, with --all what was delivered too. Drivers that fail come last. */
+async function list(asked: Asked): Promise<void> {
+  await listEvents(asked)
+  const { api, values, context } = asked
+  if ([values.port, values.segment, values.destination].some((one) => one !== undefined)) return
+  const failing = await driversOf(api, '?failing=true')
+  if (failing.length === 0) return
+  context.out.line()
+  printDrivers(failing, context)
+}
+
+async function drivers({ api, context }: Asked): Promise<void> {
+  const all = await driversOf(api)
+  if (all.length === 0) context.out.line('No mechanism driver follows the change log.')
+  else printDrivers(all, context)
+}
+
+const driversOf = async (api: Api, query = ''): Promise<readonly Driver[]> => {
+  const { outbox_drivers: found } = (await api.call('GET', `outbox-drivers${query}`)) as unknown as {
+    outbox_drivers: readonly Driver[]
+  }
+  return found
+}
+
+function printDrivers(found: readonly Driver[], { out }: CommandContext): void {
+  const rows = found.map((one) => [
+    one.name,
+    one.change !== null ? 'failing' : one.told ? 'told' : 'told by nobody',
+    one.place,
+    one.behind_since ?? '–',
+    one.change ?? '–',
+    one.change === null ? '–' : `${one.op} of ${one.kind} ${one.object_id}`,
+    String(one.failures),
+    one.failing_since ?? '–',
+    one.error ?? '',
+  ])
+  const head = ['DRIVER', 'STATE', 'PLACE', 'BEHIND SINCE', 'FAILS AT', 'WHICH IS', 'TRIED', 'SINCE', 'ERROR']
+  for (const row of columns([head, ...rows])) out.line(row)
+}
+
+/** The change is named, so that nothing is skipped that came to stand there meanwhile. */
+async function skip({ api, id, more: [change], context: { out } }: Asked): Promise<void> {
+  if (id === undefined || change === undefined)
+    throw new UserError(
+      'Which driver, and which change? "deuteron outbox drivers" shows both: deuteron outbox skip DRIVER CHANGE.',
+      { exitCode: 2 },
+    )
+  await api.call('PUT', `outbox-drivers/${encodeURIComponent(id)}/skip`, { change })
+  out.line(`Driver ${id} goes past change ${change}.`)
+}
+
+async function listEvents({ api, values, context: { out } }: Asked): Promise<void> {
   const query = new URLSearchParams({ sort_key: 'position', limit: '1000' })
   const subject = values.port ?? values.segment
   if (subject !== undefined) query.set('subject', subject)
@@ -134,31 +203,36 @@ const SUBCOMMANDS: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
   retry,
   'give-up': giveUp,
   replay,
+  drivers,
+  skip,
 }
 
 export const outboxCommand: Command = {
-  usage: 'outbox list|show|retry|give-up|replay [OPTIONS]',
+  usage: 'outbox list|show|retry|give-up|replay|drivers|skip [OPTIONS]',
   help: `
-What Nova and Placement must hear of changes, until they have heard it. For administrators.
+What Nova and Placement must hear of changes, until they have heard it, and what mechanism drivers that follow the
+change log fail at. For administrators.
 
   outbox list [--failed | --all] [--port ID | --segment ID] [--destination nova|placement]
-                             what waits; of a port or a segment also what was delivered
+                             what waits, and drivers that fail; of a port or a segment also what was delivered
   outbox show ID             one event: what is sent, how often it was tried, what was answered
   outbox retry ID            send it again, whatever became of it
   outbox retry --all-failed  send everything again, at once, that failed
   outbox give-up ID          send it no more: those behind it of the same port go on
   outbox replay --since WHEN send again what was delivered, in its old order; WHEN is a time or 15m, 2h, 1d
+  outbox drivers             every driver that follows: its place, the change it fails at, how often, and why
+  outbox skip DRIVER CHANGE  have the driver go past this change and no other: it will never hear of it
 
 All take --data DIR or --openrc FILE; without, the variables of an openrc.`,
 
   run: async (args, context) => {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
-    const [name = 'list', id] = positionals
+    const [name = 'list', id, ...more] = positionals
     const subcommand = SUBCOMMANDS[name]
     if (!subcommand)
       throw new UserError(`There is no "outbox ${name}": "deuteron help outbox" lists them.`, { exitCode: 2 })
     try {
-      await subcommand({ api: await apiOf(values, context.env), values, id, context })
+      await subcommand({ api: await apiOf(values, context.env), values, id, more, context })
     } catch (error) {
       const refused = error instanceof ApiRefused || error instanceof TypeError
       throw refused ? new UserError(`The server refused: ${error.message}`) : error

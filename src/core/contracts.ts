@@ -3,7 +3,7 @@
  * host. Both are pure: they see facts and answer values; storing, allocating and retrying are core's.
  */
 import type { ApiError } from '#kernel/errors.ts'
-import type { Context, Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
+import type { Context, IdRange, Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
 import type { Draft, Write } from '#model/define.ts'
 
 export interface TypeDriver {
@@ -34,6 +34,8 @@ export interface BoundAgent {
 /** A segment a binding can stand on. Null id: it would be made for the binding, its segmentation id not drawn yet. */
 export interface BindableSegment extends Omit<Segment, 'id'> {
   readonly id: string | null
+  /** Of one that would be made: ids not to be drawn for it. */
+  readonly without?: readonly IdRange[]
 }
 
 /** The port as it is wanted, as far as a binding may depend on it. */
@@ -88,11 +90,19 @@ export interface Refusal {
   readonly remedy?: string
 }
 
+/** A segment that a driver wants below it: the one there is for the network, or one to be made. */
+export interface Wish {
+  readonly network_type: string
+  readonly physical_network: string | null
+  /** Ids that a new one is not to have: somebody else uses them there. */
+  readonly without?: readonly IdRange[]
+}
+
 export type BindingAnswer =
   /** The port is bound on this segment. `bound_drivers` is added by core. */
   | { readonly vif_type: string; readonly vif_details: Readonly<Record<string, unknown>> }
   /** Carries the port up to here; the next level stands on one of these segments, found or made for the network. */
-  | { readonly next: readonly { readonly network_type: string; readonly physical_network: string | null }[] }
+  | { readonly next: readonly Wish[] }
   | Refusal
 
 /**
@@ -122,8 +132,11 @@ export interface MechanismDriver {
    * from the times of heartbeats. `bind` is called before, without: what it refuses then needs no asking.
    */
   ask?(facts: BindingFacts): Promise<unknown>
-  /** Told of every change of ports and bindings once it is committed: at least once, in order for each object. */
-  follow?(change: BindingChange): Promise<void>
+  /**
+   * Told of every change of ports and bindings once it is committed: at least once, in order for each object. One that
+   * fails, or has not answered when `signal` aborts, is told the same change again; what it does then counts no more.
+   */
+  follow?(change: BindingChange, signal: AbortSignal): Promise<void>
 }
 
 /** A committed change of a port, a binding in waiting, a network or a segment. */

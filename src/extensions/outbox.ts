@@ -18,6 +18,7 @@ import {
   uuid,
   whole,
 } from '#model/define.ts'
+import { outboxDriver, outboxSkip } from './outbox-drivers.ts'
 
 const DESTINATIONS = ['nova', 'placement'] as const
 
@@ -125,7 +126,7 @@ const outboxEvent = defineResource({
 export const outbox = defineExtension({
   alias: 'deuteron-outbox',
   name: 'Outbox',
-  description: 'What other services were told of changes, what they answered, and what still waits.',
+  description: 'What other services and drivers were told of changes, what they answered, and what still waits.',
   updated: '2026-11-22T00:00:00-00:00',
-  resources: [outboxEvent as Resource, request as Resource],
+  resources: [outboxEvent, request, outboxDriver, outboxSkip] as readonly Resource[],
 })

@@ -12,8 +12,14 @@ export const createRegistry = (): Registry => {
 export const counter = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>
   new Counter({ name: `deuteron_${name}`, help, labelNames, registers: [registry] })
 
-export const gauge = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>
-  new Gauge({ name: `deuteron_${name}`, help, labelNames, registers: [registry] })
+/** `collect` sets its values when they are asked for. */
+export const gauge = <L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: L[] = [],
+  collect?: () => void,
+) => new Gauge({ name: `deuteron_${name}`, help, labelNames, registers: [registry], ...(collect && { collect }) })
 
 /** Seconds; buckets from 0.5 ms to 10 s. */
 export const duration = <L extends string>(registry: Registry, name: string, help: string, labelNames: L[] = []) =>

@@ -26,7 +26,7 @@ export const isWhole = async (database: Database, place: Cursor): Promise<boolea
 /** False: it was not at `from` any more. */
 export async function movePlace(database: Querying, name: string, from: Cursor, to: Cursor): Promise<boolean> {
   const moved = await database.query(
-    `update outbox_readers set era = $2, xid = $3::xid8, seq = $4::bigint
+    `update outbox_readers set era = $2, xid = $3::xid8, seq = $4::bigint, trouble = null
       where name = $1 and (era, xid, seq) = ($5, $6::xid8, $7::bigint) returning 1`,
     [name, ...text(to), ...text(from)],
   )

@@ -131,6 +131,7 @@ test('every rule that shows objects of projects has a line around it; these show
     'get_metering_label_rule',
     'get_network_ip_availability',
     'get_network_segment_range',
+    'get_outbox_driver',
     'get_outbox_event',
     'get_port_binding',
     'get_port_binding_explanation',

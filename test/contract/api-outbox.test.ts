@@ -29,6 +29,19 @@ after(async () => {
   await server.close()
 })
 
+/** As a follower keeps it. */
+const FAILING = {
+  change: '1.9.10',
+  kind: 'port',
+  id: '00000000-0000-4000-8000-000000000001',
+  op: 'update',
+  generation: 2,
+  failures: 4,
+  error: 'no cable is free',
+  since: '2026-01-01T00:00:00Z',
+  at: '2026-01-01T00:01:00Z',
+}
+
 const openrcOf = ({ identity, url }: TestServer): Record<string, string> => ({
   OS_AUTH_URL: `${url}/identity/v3`,
   OS_USERNAME: 'admin',
@@ -116,6 +129,22 @@ test('the command line asks the API', async () => {
       { count: number },
     ]
     assert.equal(count, 2)
+    await outboxCommand.run(['drivers'], context)
+    assert.match(lines.at(-1) ?? '', /No mechanism driver follows/)
+    await identified.database.query(
+      `insert into outbox_readers (name, era, xid, seq, trouble) values ('driver panel', 1, '7', 8, $1)`,
+      [FAILING],
+    )
+    lines.length = 0
+    await outboxCommand.run(['list'], context)
+    assert.match(
+      lines.at(-1) ?? '',
+      /^panel +failing +1\.7\.8 .+ 1\.9\.10 +update of port \S+ +4 +\S+ +no cable is free$/,
+    )
+    await assert.rejects(outboxCommand.run(['skip', 'panel'], context), /Which driver, and which change/)
+    await assert.rejects(outboxCommand.run(['skip', 'panel', '1.9.11'], context), /409.*1\.9\.10/s)
+    await outboxCommand.run(['skip', 'panel', '1.9.10'], context)
+    assert.equal(lines.at(-1), 'Driver panel goes past change 1.9.10.')
     await assert.rejects(outboxCommand.run(['replay'], context), /Since when/)
     await assert.rejects(outboxCommand.run(['show', 'nothing'], context), /404/)
   } finally {

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
 import type { BindingChange, MechanismDriver } from '#core/contracts.ts'
 import { silentLogger } from '#kernel/log.ts'
-import { startFollowers } from '#outbox/follow.ts'
+import { createRegistry, type Registry } from '#kernel/metrics.ts'
+import { type FollowOptions, startFollowers } from '#outbox/follow.ts'
+import { answered } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
 
 const driver = (name: string, follow: NonNullable<MechanismDriver['follow']>): MechanismDriver => ({
@@ -14,7 +16,7 @@ const driver = (name: string, follow: NonNullable<MechanismDriver['follow']>): M
   follow,
 })
 
-const started = ({ database }: TestServer, drivers: readonly MechanismDriver[]) =>
+const started = ({ database }: TestServer, drivers: readonly MechanismDriver[], more: Partial<FollowOptions> = {}) =>
   startFollowers({
     database,
     drivers,
@@ -22,10 +24,31 @@ const started = ({ database }: TestServer, drivers: readonly MechanismDriver[]) 
     log: silentLogger,
     leaseSeconds: 1,
     delayMs: () => 10,
+    ...more,
   })
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let waited = 0; !holds(); waited += 10) {
+interface Standing {
+  readonly change: string | null
+  readonly failures: number
+  readonly error: string | null
+  readonly [name: string]: unknown
+}
+
+/** What administrators see of a driver. */
+const standingOf = async ({ admin }: TestServer, name: string): Promise<Standing> =>
+  answered(await admin.get(`outbox-drivers/${name}`), 200).outbox_driver
+
+const skip = ({ admin }: TestServer, name: string, change: unknown) =>
+  admin.put(`outbox-drivers/${name}/skip`, { change })
+
+const lagOf = async (registry: Registry, driver: string): Promise<number | undefined> => {
+  const text = await registry.getSingleMetricAsString('deuteron_driver_follow_lag_seconds')
+  const value = new RegExp(`driver="${driver}"} (\\S+)`).exec(text)?.[1]
+  return value === undefined ? undefined : Number(value)
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; !(await holds()); waited += 10) {
     if (waited > 10_000) assert.fail(`never: ${what}`)
     await sleep(10)
   }
@@ -131,4 +154,131 @@ test('a driver that never answers does not keep the server from stopping, and is
   const next = started(server, [driver('slow', async ({ after }) => void heard.push(String(after?.['name'])))])
   await until('it is told again', () => heard.includes('waits'))
   await next.close()
+})
+
+test('what a driver never takes is seen, counted, and skipped when it is named; nothing else is', async () => {
+  await using server = await testServer()
+  const taken: string[] = []
+  const registry = createRegistry()
+  const throws = driver('throws', async ({ kind, after }) => {
+    const name = String(after?.['name'])
+    if (kind === 'network' && name.startsWith('bad')) throw new Error(`the controller knows no ${name}`)
+    if (kind === 'network') taken.push(name)
+  })
+  const followers = started(server, [throws], { registry })
+  await begun(server, 'throws')
+  const bad = await server.admin.make('network', { name: 'bad1' })
+  await server.admin.make('network', { name: 'good' })
+  await server.admin.make('network', { name: 'bad2' })
+  await until('it failed more than once', async () => (await standingOf(server, 'throws')).failures > 2)
+  const standing = await standingOf(server, 'throws')
+  const { change, kind, op, object_id, error, generation, told, failing } = standing
+  assert.deepEqual(
+    { kind, op, object_id, error, generation, told, failing },
+    {
+      kind: 'network',
+      op: 'create',
+      object_id: bad['id'],
+      error: 'the controller knows no bad1',
+      generation: 1,
+      told: true,
+      failing: true,
+    },
+  )
+  const [logged] = await server.database.query<{ cursor: string }>(
+    "/* once */ select concat_ws('.', era, xid, seq) as cursor from change where kind = 'network' and id = $1",
+    [bad['id']],
+  )
+  assert.equal(change, logged?.cursor)
+  assert.ok(Date.parse(String(standing['failing_since'])) <= Date.parse(String(standing['tried_at'])))
+  assert.ok(Number(await lagOf(registry, 'throws')) > 0)
+  const counted = await registry.getSingleMetricAsString('deuteron_driver_follow_failures_total')
+  assert.match(counted, /driver="throws"} [1-9]/)
+
+  const elsewhere = await skip(server, 'throws', '1.2.3')
+  assert.equal(elsewhere.status, 409)
+  assert.equal(elsewhere.body.NeutronError.type, 'OutboxDriverStandsElsewhere')
+  assert.match(elsewhere.body.NeutronError.message, new RegExp(`is ${change}\\.$`))
+  assert.equal((await skip(server, 'throws', undefined)).status, 400)
+  assert.equal((await skip(server, 'nobody', change)).status, 404)
+  assert.equal((await server.as('somebody').put('outbox-drivers/throws/skip', { change })).status, 404)
+  assert.equal(taken.length, 0)
+
+  answered(await skip(server, 'throws', change), 202)
+  await until('it goes on, to the next it fails at', async () => {
+    const { change: at, error: why } = await standingOf(server, 'throws')
+    return at !== change && why === 'the controller knows no bad2'
+  })
+  assert.deepEqual(taken, ['good'])
+  assert.equal((await skip(server, 'throws', change)).status, 409, 'the first is behind it')
+  answered(await skip(server, 'throws', (await standingOf(server, 'throws')).change), 202)
+  await server.admin.make('network', { name: 'last' })
+  await until('it takes what comes', () => taken.includes('last'))
+  await until('nothing is left of it', async () => (await standingOf(server, 'throws'))['behind_since'] === null)
+  const over = await standingOf(server, 'throws')
+  assert.deepEqual([over.change, over.failures, over.error, over['failing']], [null, 0, null, false])
+  await until('nor of its lag', async () => (await lagOf(registry, 'throws')) === 0)
+  const asked = await server.database.query<{ change: string }>(
+    "/* once */ select after ->> 'change' as change from change where kind = 'outbox_skip' and actor <> '' order by era, xid, seq",
+  )
+  assert.equal(asked.length, 2)
+  assert.equal(asked[0]?.change, change)
+  await followers.close()
+  assert.equal(await lagOf(registry, 'throws'), undefined, 'who does not tell it says nothing of it')
+})
+
+test('a driver that hangs counts as failing, hears that it is too late, and can be skipped while it hangs', async () => {
+  await using server = await testServer()
+  const signals: AbortSignal[] = []
+  const taken: string[] = []
+  const hangs = driver('hangs', async ({ after }, signal) => {
+    if (after?.['name'] !== 'stuck') return void taken.push(String(after?.['name']))
+    signals.push(signal)
+    await new Promise(() => undefined)
+  })
+  const followers = started(server, [hangs], { limitMs: 300 })
+  await begun(server, 'hangs')
+  await server.admin.make('network', { name: 'stuck' })
+  await server.admin.make('network', { name: 'next' })
+  await until('it failed twice', async () => (await standingOf(server, 'hangs')).failures >= 2)
+  const { error, change } = await standingOf(server, 'hangs')
+  assert.equal(error, 'it did not answer within 0.3 s')
+  assert.equal(signals[0]?.aborted, true)
+  await until('it is asked again', () => signals.at(-1)?.aborted === false)
+  answered(await skip(server, 'hangs', change), 202)
+  await until('the next one is told', () => taken.includes('next'))
+  await followers.close()
+})
+
+test('another server that takes over goes on counting, and knows what was skipped', async () => {
+  await using server = await testServer()
+  const heard: string[] = []
+  let last = ''
+  const make = (by: string): MechanismDriver =>
+    driver('both', async ({ after }) => {
+      const name = String(after?.['name'])
+      last = by
+      if (name === 'stuck') throw new Error(`not by ${by}`)
+      heard.push(`${by} ${name}`)
+    })
+  const first = started(server, [make('first')])
+  await begun(server, 'both')
+  const second = started(server, [make('second')])
+  await server.admin.make('network', { name: 'stuck' })
+  await server.admin.make('network', { name: 'next' })
+  await until('the first fails', async () => (await standingOf(server, 'both')).failures >= 3)
+  assert.equal(last, 'first')
+  const before = await standingOf(server, 'both')
+  await first.close()
+  await until('the second fails', async () => (await standingOf(server, 'both')).error === 'not by second')
+  const after = await standingOf(server, 'both')
+  assert.ok(after.failures > before.failures)
+  assert.equal(after['failing_since'], before['failing_since'])
+  await second.close()
+  assert.equal((await standingOf(server, 'both'))['told'], false)
+  answered(await skip(server, 'both', after.change), 202)
+  const third = started(server, [make('third')])
+  await until('it goes past', () => heard.includes('third next'))
+  await until('and says so', async () => (await standingOf(server, 'both')).change === null)
+  await third.close()
 })
