@@ -52,10 +52,11 @@ export const macvtapOf = (port: PortObject, macvtaps: readonly MacvtapState[]): 
   macvtaps.find(({ mac, source }) => mac === port.mac_address && source === port.device?.source) ??
   macvtaps.find(({ mac }) => mac === port.mac_address)
 
-/** Networks that have ports here, and all of them on devices: the switch has nothing to do with these. */
+/** Networks that have ports here, all of them on devices, and nobody to serve on the wire: nothing for the switch. */
 export function networksOnDevices(world: World, ports: readonly PortObject[]): ReadonlySet<string> {
   const networks = new Set(ports.map(({ network_id }) => network_id))
   for (const { device, network_id } of world.port.values()) if (device === null) networks.delete(network_id)
+  for (const { network_id } of world.dhcp_client.values()) networks.delete(network_id)
   return networks
 }
 

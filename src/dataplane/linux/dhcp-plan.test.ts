@@ -62,6 +62,7 @@ const wantOf = (subnets: readonly SubnetObject[], ports: readonly PortObject[]):
   const [want] = dhcpWants({
     network: new Map([[NETWORK, network(subnets)]]),
     port: new Map(ports.map((one) => [one.id, one])),
+    dhcp_client: new Map(),
   })
   assert.ok(want)
   return want
@@ -243,11 +244,30 @@ test("a port's own options are told to requests of its MAC", () => {
   assert.ok(!dhcpFiles(asking, paths, new Map(), refused).options.includes('a.0'))
 })
 
+test('who is served on the wire has a line as ports of this host have; who is both has one', () => {
+  const client = ({ id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }: PortObject) => {
+    const only = { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }
+    return [id, only] as const
+  }
+  const bootfile = { opt_name: 'bootfile-name', opt_value: 'metal.0', ip_version: 4 } as const
+  const metal = port(3, ['10.0.0.7'], { dns_name: 'metal', extra_dhcp_opts: [bootfile] })
+  const [one] = dhcpWants({
+    network: new Map([[NETWORK, network([subnet()])]]),
+    port: new Map([['port-1', port(1, ['10.0.0.5'])]]),
+    dhcp_client: new Map([client(port(1, ['10.0.0.6'])), client(metal)]),
+  })
+  assert.ok(one)
+  assert.deepEqual(one.macs, ['fa:16:3e:00:00:01', 'fa:16:3e:00:00:03'])
+  assert.equal(files(one).hosts, 'fa:16:3e:00:00:01,host-10-0-0-5,10.0.0.5\nfa:16:3e:00:00:03,metal,10.0.0.7\n')
+  assert.match(files(one).options, /option:bootfile-name,metal\.0/)
+})
+
 test('the domain of the network is told and served; another one needs a restart', () => {
   const inDomain = (domain: string, dns_name = ''): DhcpFiles => {
     const [one] = dhcpWants({
       network: new Map([[NETWORK, { ...network([subnet()]), dns_domain: domain }]]),
       port: new Map([['p', port(1, ['10.0.0.5'], { dns_name })]]),
+      dhcp_client: new Map(),
     })
     assert.ok(one)
     return files(one)

@@ -1,7 +1,7 @@
 /** What DHCP should look like on this host, derived from wire objects, and the files dnsmasq reads for it. Pure. */
 import { formatIp, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
 import { fingerprint } from '#kernel/fingerprint.ts'
-import type { NetworkObject, PortObject, SubnetObject, World } from '#wire/objects.ts'
+import type { DhcpClientObject, NetworkObject, SubnetObject, World } from '#wire/objects.ts'
 import {
   type Asked,
   askedBy,
@@ -26,7 +26,7 @@ export interface DhcpWant {
   /** Those with DHCP. */
   readonly subnets: readonly SubnetObject[]
   readonly leases: readonly Lease[]
-  /** MACs of all ports of the network on this host, with addresses or without. */
+  /** MACs of all ports of the network that are served here, with addresses or without. */
   readonly macs: readonly string[]
   /** What ports get besides. */
   readonly options: readonly PortOption[]
@@ -48,10 +48,15 @@ export const dhcpDevice = (networkId: string): string => `dh${networkId.replaceA
 
 const LEASE_SECONDS = 86_400
 
-/** One server per network that has a DHCP port; leases for the ports bound to this host only. */
-export function dhcpWants(world: Pick<World, 'network' | 'port'>): DhcpWant[] {
+/**
+ * One server per network that has a DHCP port; leases for the ports bound to this host, and for those that it serves on
+ * the wire.
+ */
+export function dhcpWants(world: Pick<World, 'network' | 'port' | 'dhcp_client'>): DhcpWant[] {
+  // While a port comes to this host it may be both.
+  const clients = new Map<string, DhcpClientObject>([...world.dhcp_client, ...world.port])
   const ports = Map.groupBy(
-    [...world.port.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    [...clients.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     (port) => port.network_id,
   )
   return [...world.network.values()].flatMap((network) => {
@@ -63,7 +68,7 @@ export function dhcpWants(world: Pick<World, 'network' | 'port'>): DhcpWant[] {
 function dhcpWant(
   network: NetworkObject,
   dhcp: NonNullable<NetworkObject['dhcp']>,
-  ports: readonly PortObject[],
+  ports: readonly DhcpClientObject[],
 ): DhcpWant {
   const subnets = network.subnets.filter((subnet) => subnet.enable_dhcp).sort((a, b) => (a.id < b.id ? -1 : 1))
   const byId = new Map(network.subnets.map((subnet) => [subnet.id, subnet]))
@@ -90,7 +95,7 @@ function dhcpWant(
   }
 }
 
-function leasesOf(port: PortObject, { clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
+function leasesOf(port: DhcpClientObject, { clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
   const given = new Map(subnets.filter(assignsAddresses).map(({ id, ip_version }) => [id, ip_version]))
   return port.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
     const version = given.get(subnet_id)

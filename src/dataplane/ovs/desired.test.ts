@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { WireKey, World } from '#wire/objects.ts'
+import type { NetworkObject, WireKey, World } from '#wire/objects.ts'
 import { BASE, createDesired } from './desired.ts'
 import { type Numbers, openNumbers } from './numbers.ts'
 import { createRelations } from './relations.ts'
@@ -41,15 +41,7 @@ test('incremental equals recompute, after every batch of edits to the world and 
   const step = fc.oneof(fc.array(anyEdit, { minLength: 1, maxLength: 4 }), anyLocal)
   fc.assert(
     fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
-      const world = mutable({
-        port: new Map(),
-        network: new Map(),
-        neighbor: new Map(),
-        chassis: new Map(),
-        security_group: new Map(),
-        group_member: new Map(),
-        router: new Map(),
-      })
+      const world = mutable()
       const numbers = openNumbers(null)
       const relations = createRelations('h1')
       const desired = createDesired(slotOf, 1)
@@ -72,13 +64,26 @@ test('incremental equals recompute, after every batch of edits to the world and 
   )
 })
 
+const networkOne: NetworkObject = {
+  id: 'n1',
+  generation: 1,
+  project_id: 'x',
+  admin_state_up: true,
+  mtu: 1450,
+  subnets: [],
+  dhcp: null,
+  dns_domain: '',
+  segments: [{ id: 's', network_type: 'vxlan', physical_network: null, segmentation_id: 7 }],
+}
+
 const opened = () => {
   const world = mutable()
   const numbers = openNumbers(null)
   const relations = createRelations('h1')
   const desired = createDesired(slotOf, 1)
-  const local: LocalView = {
+  const local = {
     ...emptyLocalView(),
+    dhcp: new Map<string, number>(),
     ports: new Map([
       ['p1', 5],
       ['p2', 6],
@@ -89,18 +94,8 @@ const opened = () => {
     edit(world, { key, object })
     return desired.change({ world, local, relations, numbers, self: 'h1' }, relations.update(world, key)).slots
   }
-  put('network/n1', {
-    id: 'n1',
-    generation: 1,
-    project_id: 'x',
-    admin_state_up: true,
-    mtu: 1450,
-    subnets: [],
-    dhcp: null,
-    dns_domain: '',
-    segments: [{ id: 's', network_type: 'vxlan', physical_network: null, segmentation_id: 7 }],
-  })
-  return { put, desired }
+  put('network/n1', networkOne)
+  return { put, desired, local }
 }
 
 test('a port stays without flows until its groups are known, and loses them when one goes', () => {
@@ -111,6 +106,30 @@ test('a port stays without flows until its groups are known, and loses them when
   assert.ok(desired.slotsOf('port/p1').length > 10)
   put('security_group/g1', null)
   assert.equal(desired.slotsOf('port/p1').length, 0)
+})
+
+test('who is served on the wire has flows while there is a server here, and all share the way back for everyone', () => {
+  const { put, desired, local } = opened()
+  const client = (id: string, n: number) => {
+    const mac_address = `02:00:00:00:00:0${n}`
+    return { id, network_id: 'n1', mac_address, fixed_ips: [], dns_name: '', extra_dhcp_opts: [] }
+  }
+  put('dhcp_client/p8', client('p8', 8))
+  assert.equal(desired.slotsOf('dhcp_client/p8').length, 0)
+  local.dhcp.set('n1', 20)
+  const dhcp = {
+    port_id: 'd',
+    mac_address: '02:00:00:00:00:dd',
+    fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.2' }],
+  }
+  put('network/n1', { ...networkOne, dhcp })
+  const own = desired.slotsOf('dhcp_client/p8')
+  assert.ok(own.length > 0)
+  put('dhcp_client/p9', client('p9', 9))
+  put('dhcp_client/p8', null)
+  assert.equal(own.filter((slot) => desired.flows.has(slot)).length, 1)
+  put('network/n1', { ...networkOne, dhcp, admin_state_up: false })
+  assert.equal(desired.slotsOf('dhcp_client/p9').length, 0)
 })
 
 test('a rule changes its own flow alone, a member one flow a direction, a second port three shared ones', () => {

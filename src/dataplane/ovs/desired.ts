@@ -120,5 +120,5 @@ class Compiled implements Desired {
   }
 }
 
-const UNIT = /^(base$|(port|network|neighbor|chassis|security_group|group_member)\/)/
+const UNIT = /^(base$|(port|network|neighbor|chassis|security_group|group_member|dhcp_client)\/)/
 const isUnit = (name: string): name is Unit => UNIT.test(name)

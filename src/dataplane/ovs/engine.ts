@@ -35,6 +35,9 @@ export interface EngineOptions {
 /** Ports whose connections are forgotten in one look: for each, the switch walks through all it knows. */
 const ZONES_AT_ONCE = 256
 
+/** What DHCP servers are made from. */
+const SERVED: ReadonlySet<WireType> = new Set(['network', 'port', 'dhcp_client'])
+
 /** What a foreign hand did to flows: how they stand now, null where they are gone. */
 export type FlowChanges = ReadonlyMap<Slot, SeenFlow | null>
 
@@ -95,7 +98,7 @@ export class Engine {
       this.#started = true
       await this.#ensureSwitch()
       this.#compile()
-      const serving = facts.some((key) => key.startsWith('network/') || key.startsWith('port/')) || !this.#swept
+      const serving = facts.some((key) => SERVED.has(splitKey(key).type)) || !this.#swept
       await Promise.all([this.#settle(), serving ? this.#serve() : null])
       await this.#announce()
       return this.#report(keys)

@@ -79,6 +79,7 @@ export function createRelations(self: string): Relations {
     chassis: () => [],
     router: () => [],
     group_member: () => [],
+    dhcp_client: () => [],
   }
   return {
     update: (world, key) => {

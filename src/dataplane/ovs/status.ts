@@ -26,7 +26,7 @@ interface Status {
 /** Null for objects that are not reported (neighbours, members, chassis) or are gone. */
 export function realizationOf(key: WireKey, view: View, findings: Findings, at: Date): Realization | null {
   const { type, id } = splitKey(key)
-  if (type === 'neighbor' || type === 'chassis' || type === 'group_member') return null
+  if (type === 'neighbor' || type === 'chassis' || type === 'group_member' || type === 'dhcp_client') return null
   const status = statusOf[type](id, view, findings)
   return status && { kind: type, id, ...status, repaired: false, at: at.toISOString() }
 }

@@ -112,6 +112,13 @@ const objects = {
       security_group_id: it.group,
       ip_addresses: [it.address],
     })),
+  dhcp_client: fc
+    .record({
+      id: fc.constantFrom('p1', 'p8', 'p9'),
+      network_id: few('n', 2),
+      mac_address: fc.constantFrom(mac(1), mac(8), mac(9)),
+    })
+    .map((it) => ({ ...it, fixed_ips: [], dns_name: '', extra_dhcp_opts: [] })),
 }
 
 export type Edit = { readonly key: WireKey; readonly object: WireObject | null }
@@ -123,7 +130,7 @@ const editOf = <T extends keyof typeof objects>(type: T): fc.Arbitrary<Edit> =>
 
 /** One object put or, one time in four, dropped. */
 export const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
-  ...(['port', 'network', 'neighbor', 'chassis', 'security_group', 'group_member'] as const).map(editOf),
+  ...(['port', 'network', 'neighbor', 'chassis', 'security_group', 'group_member', 'dhcp_client'] as const).map(editOf),
 )
 
 export function edit(world: MutableWorld, { key, object }: Edit): void {

@@ -5,6 +5,7 @@ import type { Rule } from '../pipeline.ts'
 import type { View } from '../view.ts'
 import type { Flow } from '#protocol/openflow/flow.ts'
 import { compileBase } from './base.ts'
+import { compileDhcpClient } from './dhcp-client.ts'
 import { compileNeighbor } from './neighbor.ts'
 import { compileNetwork } from './network.ts'
 import { compilePort } from './port.ts'
@@ -21,6 +22,7 @@ const compilers: { readonly [T in WireType]: (id: string, view: View) => Rule[] 
   router: () => [],
   security_group: compileSecurityGroup,
   group_member: compileMember,
+  dhcp_client: compileDhcpClient,
 }
 
 const rulesOf = (unit: Unit, view: View): Rule[] => {
