@@ -146,15 +146,7 @@ const p1 = port('p1', { generation: 5, security_groups: ['g1'] })
 
 function scene() {
   const host = memory()
-  const world = mutable({
-    port: new Map(),
-    network: new Map(),
-    neighbor: new Map(),
-    chassis: new Map(),
-    security_group: new Map(),
-    group_member: new Map(),
-    router: new Map(),
-  })
+  const world = mutable()
   const put = (key: WireKey, object: WireObject | null): WireKey => {
     edit(world, { key, object })
     return key
