@@ -35,7 +35,11 @@ export interface SegmentSpec {
   readonly network_type: string | null
   readonly physical_network: string | null
   readonly segmentation_id: number | null
+  /** With a physical network: ids that are not to be drawn, though they are free here. */
+  readonly without?: readonly IdRange[]
 }
+/** Segmentation ids, inclusive. */
+export type IdRange = readonly [first: number, last: number]
 export interface Segment {
   readonly id: string
   readonly network_type: string
@@ -177,7 +181,10 @@ export interface Context {
     /** An id is still to be drawn for it. */
     isPartial(spec: SegmentSpec): boolean
     /** Would a segment of this kind be reserved now, with any id? */
-    anyLeft(spec: Pick<Segment, 'network_type' | 'physical_network'>, projectId: string): Promise<boolean>
+    anyLeft(
+      spec: Pick<Segment, 'network_type' | 'physical_network'> & Pick<SegmentSpec, 'without'>,
+      projectId: string,
+    ): Promise<boolean>
     /** The largest MTU a network on these segments may have, tunnel overhead taken off. */
     maxMtu(segments: readonly Omit<Segment, 'id' | 'segmentation_id'>[]): number
     /** Gives the ids back. */

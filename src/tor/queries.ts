@@ -1,6 +1,7 @@
 /** What the ToRs' reconciler reads: networks with ports behind ToRs, and what is known of the ToRs themselves. */
 import { TOR_AGENT } from '#drivers/mechanism/vtep/driver.ts'
 import type { Database } from '#store/pool.ts'
+import type { Known } from './report.ts'
 import type { Span } from './spans.ts'
 
 /** Bindings with their levels, active ones and, without a MAC, those that wait. */
@@ -33,12 +34,13 @@ const SPANS = `
 export const readSpans = (database: Database, networks: readonly string[] | null): Promise<Span[]> =>
   database.query<Span & Record<string, unknown>>(SPANS, [networks])
 
-/** The tunnel addresses that ToRs had when they were last seen, by name. */
-export async function readTunnelIps(database: Database): Promise<Readonly<Record<string, string>>> {
-  const rows = await database.query<{ host: string; tunnel_ip: string }>(
-    `select host, configurations ->> 'tunnel_ip' as tunnel_ip from agents
-      where agent_type = $1 and configurations ->> 'tunnel_ip' is not null`,
+/** What was said of ToRs when they were last seen, by name. */
+export async function readKnown(database: Database): Promise<Map<string, Known>> {
+  const rows = await database.query<Known & { host: string }>(
+    `select host, configurations ->> 'tunnel_ip' as tunnel_ip,
+        coalesce(configurations -> 'foreign_vlans', '[]') as foreign_vlans
+      from agents where agent_type = $1`,
     [TOR_AGENT],
   )
-  return Object.fromEntries(rows.map(({ host, tunnel_ip }) => [host, tunnel_ip]))
+  return new Map(rows.map(({ host, ...known }) => [host, known]))
 }

@@ -16,21 +16,54 @@ export interface TorReport extends TorConfigurations {
   /** Why its database is not connected; null while it is. */
   readonly unreachable: string | null
   /** Networks that are not, or not wholly, in the ToR. */
-  readonly problems: readonly TorProblem[]
+  readonly problems: readonly (TorProblem & {
+    /** What an operator can do about it; absent while it is being mended. */
+    readonly remedy?: string
+  })[]
 }
 
 /** Problems named in a row; there may be as many as networks. */
 const NAMED = 20
 
-/** Pure. `knownIp` is the tunnel address it had before. */
-export const torReport = (tor: TorSetting, status: TorStatus, knownIp: string | null): TorReport => ({
-  physical_network: tor.physicalNetwork,
-  tunnel_ip: status.switch?.tunnelIps[0] ?? knownIp,
-  switch: tor.switch,
-  ports: tor.ports,
-  unreachable: status.state === 'unreachable' ? (status.reason ?? 'no connection') : null,
-  problems: status.problems.slice(0, NAMED),
-})
+/** Pure. `known` is what was last said of it, `remedies` belong to its problems. */
+export function torReport(
+  tor: TorSetting,
+  status: TorStatus,
+  known: Known,
+  remedies: (problem: TorProblem) => string | undefined = () => undefined,
+): TorReport {
+  return {
+    physical_network: tor.physicalNetwork,
+    tunnel_ip: status.switch?.tunnelIps[0] ?? known.tunnel_ip,
+    switch: tor.switch,
+    ports: tor.ports,
+    foreign_vlans: status.switch ? foreignTo(tor, status.switch.foreign) : known.foreign_vlans,
+    unreachable: status.state === 'unreachable' ? (status.reason ?? 'no connection') : null,
+    problems: status.problems.slice(0, NAMED).map((problem) => {
+      const remedy = remedies(problem)
+      return remedy === undefined ? problem : { ...problem, remedy }
+    }),
+  }
+}
+
+/** What of a ToR is still believed while its database is away: it may well go on forwarding. */
+export type Known = Pick<TorConfigurations, 'tunnel_ip' | 'foreign_vlans'>
+export const UNKNOWN: Known = { tunnel_ip: null, foreign_vlans: [] }
+
+/** Pure. The VLANs of others on ports that lead to hosts, as ranges in order. */
+export function foreignTo(
+  { ports }: Pick<TorSetting, 'ports'>,
+  foreign: Readonly<Record<string, readonly number[]>>,
+): TorConfigurations['foreign_vlans'] {
+  const all = new Set(Object.values(ports).flatMap((port) => foreign[port] ?? []))
+  const ranges: [number, number][] = []
+  for (const vlan of [...all].toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last && last[1] + 1 === vlan) last[1] = vlan
+    else ranges.push([vlan, vlan])
+  }
+  return ranges
+}
 
 /** Of one that is new, back, or says something else, others must hear: that is a change. */
 const HEARTBEAT = `update agents set heartbeat_timestamp = now() where host = $1 and agent_type = $2

@@ -15,8 +15,9 @@ import type { Retry, TlsIdentity } from '#protocol/socket.ts'
 import { createChangeReader } from '#store/change-reader.ts'
 import { holdLease } from '#store/lease.ts'
 import { measure, type TorMetrics } from './metrics.ts'
-import { readSpans, readTunnelIps } from './queries.ts'
-import { storeReport, torReport, type TorReport } from './report.ts'
+import { createEvader, type Evader } from './evade.ts'
+import { readKnown, readSpans } from './queries.ts'
+import { type Known, storeReport, torReport, type TorReport, UNKNOWN } from './report.ts'
 import { dirtyNetworks, type Span, spannedNetworks, type TorSetting } from './spans.ts'
 
 export interface TorsOptions {
@@ -60,6 +61,7 @@ interface Served {
   readonly setting: TorSetting
   readonly tor: Tor
   readonly wanted: Map<string, TorNetwork>
+  readonly evader: Evader
   asked: boolean
   said: TorReport | null
   saidAt: number
@@ -74,12 +76,21 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
   const reader = await createChangeReader({ database: core.database, from: null, hint, log })
   const state = {
     spans: new Map((await readSpans(core.database, null)).map((span) => [span.id, span])),
-    tunnelIps: { ...(await readTunnelIps(core.database)) },
+    known: await readKnown(core.database),
   }
   const served = tors.map((setting): Served => {
     const connection = { target: setting.target, ...(tls && { tls }), ...(retry && { retry }) }
-    const tor = createTor({ connection, log: log.child({ name: setting.name }) })
-    return { setting, tor, wanted: new Map(), asked: false, said: null, saidAt: 0 }
+    const own = log.child({ name: setting.name })
+    const evader = createEvader(core, setting, own)
+    return {
+      setting,
+      tor: createTor({ connection, log: own }),
+      evader,
+      wanted: new Map(),
+      asked: false,
+      said: null,
+      saidAt: 0,
+    }
   })
   signal.addEventListener('abort', () => void reader.close(), { once: true })
   if (signal.aborted) await reader.close()
@@ -98,8 +109,8 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
 
 interface State {
   readonly spans: Map<string, Span>
-  /** By ToR, as last known: one that cannot be reached may well go on forwarding. */
-  readonly tunnelIps: Record<string, string>
+  /** By ToR. */
+  readonly known: Map<string, Known>
 }
 
 function replace<T>(all: Map<string, T>, id: string, one: T | undefined): void {
@@ -108,7 +119,10 @@ function replace<T>(all: Map<string, T>, id: string, one: T | undefined): void {
 }
 
 /** Works out what these networks are at each ToR, and hands a ToR all that it should hold when one of them changed. */
-function ask(served: readonly Served[], { spans, tunnelIps }: State, dirty: readonly string[]): void {
+function ask(served: readonly Served[], { spans, known }: State, dirty: readonly string[]): void {
+  const tunnelIps = Object.fromEntries(
+    [...known].flatMap(([name, { tunnel_ip }]) => (tunnel_ip === null ? [] : [[name, tunnel_ip] as const])),
+  )
   const settings = served.map(({ setting }) => setting)
   const networks = spannedNetworks(
     settings,
@@ -132,16 +146,17 @@ async function watch(work: Work, served: readonly Served[], state: State, signal
   const startedAt = new Date().toISOString()
   while (!signal.aborted) {
     for (const one of served) {
+      const { name } = one.setting
       const status = one.tor.status()
-      const report = torReport(one.setting, status, state.tunnelIps[one.setting.name] ?? null)
-      if (report.tunnel_ip !== null && report.tunnel_ip !== state.tunnelIps[one.setting.name]) {
-        state.tunnelIps[one.setting.name] = report.tunnel_ip
-        ask(served, state, [...state.spans.keys()])
-      }
-      work.metrics.show(one.setting.name, status, one.wanted.size)
+      const known = state.known.get(name) ?? UNKNOWN
+      const report = torReport(one.setting, status, known, (problem) => one.evader.remedy(problem))
+      state.known.set(name, report)
+      if (report.tunnel_ip !== known.tunnel_ip) ask(served, state, [...state.spans.keys()])
+      work.metrics.show(name, status, one.wanted.size)
       await say(work, one, report, status, startedAt).catch((error: Error) =>
-        work.log.warn({ name: one.setting.name, error: error.message }, 'the state of a ToR could not be stored'),
+        work.log.warn({ name, error: error.message }, 'the state of a ToR could not be stored'),
       )
+      if (status.switch && report.unreachable === null) await one.evader.look(status.problems, report.foreign_vlans)
     }
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)
   }

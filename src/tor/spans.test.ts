@@ -114,6 +114,15 @@ test('a port that turned active, or was renamed, changes nothing', () => {
   assert.deepEqual(dirty({ kind: 'port', before, after: { ...before, status: 'ACTIVE', name: 'b' } }), [])
 })
 
+test('a segment that takes another VLAN makes its network dirty; one that comes or goes does by its ports', () => {
+  const segment = (network_id: string, segmentation_id: number) => ({ network_id, segmentation_id })
+  const change = { kind: 'segment', before: segment('known', 7), after: segment('known', 8) }
+  assert.deepEqual(dirty(change), ['known'])
+  assert.deepEqual(dirty({ ...change, after: segment('known', 7) }), [])
+  assert.deepEqual(dirty({ ...change, before: segment('other', 7), after: segment('other', 8) }), [])
+  assert.deepEqual(dirty({ ...change, before: null }), [])
+})
+
 test('a host whose tunnel address changed makes dirty what it has a part in', () => {
   const agent = (host: string, tunneling_ip: string | null) => ({ host, configurations: { tunneling_ip } })
   assert.deepEqual(dirty({ kind: 'agent', before: agent('h3', 'x'), after: agent('h3', 'y') }), ['known'])

@@ -88,6 +88,11 @@ export function dirtyNetworks(changes: readonly Change[], spans: ReadonlyMap<str
         const expected = ((image['binding:inactive_hosts'] ?? []) as readonly unknown[]).length > 0
         if (expected || (changed && (spans.has(network) || isDeep(image['binding:levels'])))) dirty.add(network)
       }
+    } else if (kind === 'segment') {
+      // A VLAN that is another: bindings keep the segment they stand on.
+      const moved = before && after && before['segmentation_id'] !== after['segmentation_id']
+      for (const image of images)
+        if (moved && spans.has(String(image['network_id']))) dirty.add(String(image['network_id']))
     } else if (kind === 'agent' && tunnelOf(before) !== tunnelOf(after)) {
       const hosts = new Set(images.map((image) => image['host']))
       for (const { id, ports } of spans.values()) if (ports.some(({ host }) => hosts.has(host))) dirty.add(id)

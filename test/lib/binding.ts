@@ -32,6 +32,7 @@ export const torOver = (
       tunnel_ip: '192.0.2.201',
       switch: name,
       ports: Object.fromEntries(hosts.map((host) => [host, `to-${host}`])),
+      foreign_vlans: [],
       unreachable,
       problems: [],
     },

@@ -1,6 +1,7 @@
 /** What carries a network: reserving VNIs, VLANs and physical networks, and the MTU they leave. */
 import { ApiError } from '#kernel/errors.ts'
 import type { Context, Segment, SegmentSpec } from '#model/context.ts'
+import { isAnyOutside, takeOutside } from '#store/ranges-outside.ts'
 import { poolFor, takeEither, takeNumber } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { TypeDriver } from '../contracts.ts'
@@ -86,7 +87,7 @@ async function reserveProvider(
   projectId: string,
 ): Promise<Facts> {
   const { type, tenantPools } = driver
-  const { physical_network, segmentation_id } = spec
+  const { physical_network, segmentation_id, without } = spec
   const known = tenantPools?.some((one) => one.physical_network === physical_network)
   // A range makes a physical network known too: asked of the database only where the configuration does not say.
   const ranged = type === 'vlan' && physical_network !== null && !known ? await rangedPhysicalNetworks(tx) : []
@@ -98,7 +99,7 @@ async function reserveProvider(
   const drawn =
     physical_network === null
       ? await drawAnywhere(tx, driver, projectId)
-      : await draw(tx, type, [{ physical_network }], projectId)
+      : await draw(tx, type, [{ physical_network }], projectId, without)
   if (drawn) return drawn
   throw new ApiError('NoNetworkAvailable', {}, { reason: 'segment_ids_exhausted', types: [type] })
 }
@@ -107,7 +108,7 @@ async function reserveProvider(
 async function anyLeft(
   tx: Transaction,
   { type, tenantPools, check }: TypeDriver,
-  { physical_network }: Pick<Segment, 'physical_network'>,
+  { physical_network, without = [] }: Pick<SegmentSpec, 'physical_network' | 'without'>,
   projectId: string,
 ): Promise<boolean> {
   if (type === 'local') return true
@@ -125,11 +126,11 @@ async function anyLeft(
       ? [...tenantPools.map((one) => one.physical_network), ...ranged]
       : [physical_network]
   const pools = names.map((name) => poolOf({ network_type: type, physical_network: name }) as string)
-  const [found] = await tx.query(
-    'select 1 from unnest($1::text[]) p (pool) where exists (select from free_ranges f where f.pool = p.pool) limit 1',
-    [pools.flatMap((pool) => [pool, poolFor(pool, projectId)])],
+  return isAnyOutside(
+    tx,
+    pools.flatMap((pool) => [pool, poolFor(pool, projectId)]),
+    without,
   )
-  return found !== undefined
 }
 
 /** On the physical networks of the configuration, then on those that only ranges name. */
@@ -153,10 +154,15 @@ async function draw(
   network_type: string,
   pools: readonly { readonly physical_network: string | null }[],
   projectId: string,
+  without: SegmentSpec['without'] = [],
 ): Promise<Facts | null> {
   for (const { physical_network } of pools) {
     const pool = poolOf({ network_type, physical_network }) as string
-    const number = await takeEither(tx, poolFor(pool, projectId), pool)
+    const own = poolFor(pool, projectId)
+    const number =
+      without.length === 0
+        ? await takeEither(tx, own, pool)
+        : ((await takeOutside(tx, own, without)) ?? (await takeOutside(tx, pool, without)))
     if (number !== undefined) return { network_type, physical_network, segmentation_id: Number(number) }
   }
   return null

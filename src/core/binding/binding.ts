@@ -9,18 +9,10 @@ import { segment as segmentResource } from '#resources/segment.ts'
 import { isDistributedOwner } from '#resources/standard.ts'
 import type { Transaction } from '#store/transaction.ts'
 import { RunAgain } from '../conflicts.ts'
-import type { BindableSegment, MechanismDriver } from '../contracts.ts'
+import type { BindableSegment, MechanismDriver, Wish } from '../contracts.ts'
 import { readFacts } from './facts.ts'
 import { AskFirst, type Outside } from './outside.ts'
-import {
-  type Plan,
-  planBinding,
-  type PlanFacts,
-  type PlannedLevel,
-  shownSegment,
-  storedLevels,
-  type Wish,
-} from './plan.ts'
+import { type Plan, planBinding, type PlanFacts, type PlannedLevel, shownSegment, storedLevels } from './plan.ts'
 import { rebindPort } from './rebind.ts'
 
 export interface BindingParts {
@@ -126,13 +118,17 @@ async function hold(
   { dynamic }: PlanFacts,
   levels: readonly PlannedLevel[],
 ): Promise<boolean> {
-  const ids = levels.flatMap(({ segment: { id } }) => (id && dynamic.some((one) => one.id === id) ? [id] : []))
-  if (ids.length === 0) return true
+  const made = levels.map(({ segment }) => segment).filter(({ id }) => dynamic.some((one) => one.id === id))
+  if (made.length === 0) return true
   // Whoever also gives one up locks in the order of those who take one away: the network, then its segments.
   if (inDoubt()) await context().load('network', network_id, 'update')
-  const held = await tx.query('select id from network_segments where id = any($1::uuid[]) for key share', [ids])
-  return held.length === new Set(ids).size
+  const held = await tx.query(HOLD, [made.map(({ id }) => id), made.map((one) => one.segmentation_id)])
+  return held.length === new Set(made.map(({ id }) => id)).size
 }
+
+/** As they were read: one that took another id meanwhile is another. */
+const HOLD = `select s.id from network_segments s join unnest($1::uuid[], $2::int[]) h (id, segmentation_id)
+  on h.id = s.id and h.segmentation_id is not distinct from s.segmentation_id for key share of s`
 
 const DYNAMIC = `select id, network_type, physical_network, segmentation_id from network_segments
   where network_id = $1 and is_dynamic and network_type = $2 and physical_network is not distinct from $3`
@@ -142,7 +138,7 @@ async function make(
   { tx, context }: BindingParts,
   network_id: string,
   projectId: string,
-  { network_type, physical_network }: Wish,
+  { network_type, physical_network, without }: Wish,
 ): Promise<BindableSegment | null> {
   const { load, create, segments } = context()
   // Whoever makes one and whoever takes one away come one after another.
@@ -154,7 +150,7 @@ async function make(
   ])
   if (there) return there
   const reserved = await segments
-    .reserve({ network_type, physical_network, segmentation_id: null }, projectId)
+    .reserve({ network_type, physical_network, segmentation_id: null, ...(without && { without }) }, projectId)
     .catch((error: unknown) => {
       if (error instanceof ApiError) return null
       throw error
@@ -235,8 +231,8 @@ async function look(
 /** The segments that a plan would have made. */
 const missingIn = (plan: Plan): string[] =>
   plan.result === 'bound'
-    ? plan.levels.flatMap(({ segment: { id, network_type, physical_network } }) =>
-        id === null ? [JSON.stringify({ network_type, physical_network })] : [],
+    ? plan.levels.flatMap(({ segment: { id, network_type, physical_network, without } }) =>
+        id === null ? [JSON.stringify({ network_type, physical_network, without })] : [],
       )
     : []
 

@@ -12,15 +12,10 @@ import type {
   BoundAgent,
   MechanismDriver,
   Refusal,
+  Wish,
 } from '../contracts.ts'
 
 export const MAX_LEVELS = 10
-
-/** A segment that a driver wants below it. */
-export interface Wish {
-  readonly network_type: string
-  readonly physical_network: string | null
-}
 
 /** What another system said to a driver that has to ask, or why it said nothing. */
 export type OutsideAnswer = { readonly said: unknown } | Refusal

@@ -105,3 +105,11 @@ test('a row without configurations is no ToR of anybody', () => {
   const answer = ask({ tors: [agent('tor9', {}, { agent_type: TOR_AGENT })] })
   assert.equal((answer as { refused: string }).refused, 'tor_absent')
 })
+
+test('a VLAN that somebody else has at the ToR is not to be drawn', () => {
+  const [plain] = [tor('tor1', ['h1'])] as [BoundAgent]
+  const configurations = { ...plain.configurations, foreign_vlans: [[7, 9]] }
+  assert.deepEqual(ask({ tors: [{ ...plain, configurations }] }), {
+    next: [{ network_type: 'vlan', physical_network: 'physnet-tor1', without: [[7, 9]] }],
+  })
+})

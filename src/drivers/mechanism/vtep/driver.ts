@@ -4,7 +4,7 @@
  *
  * A host is below a ToR when its agents map the ToR's physical network and the ToR names a port that leads to it.
  */
-import type { BindingAnswer, BindingFacts, BoundAgent, MechanismDriver } from '#core/contracts.ts'
+import type { BindingAnswer, BindingFacts, BoundAgent, MechanismDriver, Wish } from '#core/contracts.ts'
 
 /** Of the rows by which ToRs are known, as agents of their own: `host` is the ToR's name. */
 export const TOR_AGENT = 'Hardware VTEP agent'
@@ -19,6 +19,8 @@ export interface TorConfigurations {
   readonly switch: string
   /** Physical port by the host it leads to. */
   readonly ports: Readonly<Record<string, string>>
+  /** VLANs that somebody else uses on one of these ports, as inclusive ranges. */
+  readonly foreign_vlans: readonly (readonly [first: number, last: number])[]
 }
 
 /** Where agents say which physical networks they are plugged into. */
@@ -37,18 +39,31 @@ export const vtepDriver: MechanismDriver = {
     const [tor = null] = leading.toSorted((a, b) => Number(b.alive) - Number(a.alive))
     if (!tor) return { refused: 'tor_absent', facts: absence(host, mapped, above, tors) }
     if (!tor.alive) return { refused: 'tor_unreachable', facts: unreachable(tor) }
-    return { next: [{ network_type: 'vlan', physical_network: torOf(tor).physical_network }] }
+    return { next: [vlanAt(tor)] }
   },
+}
+
+/** Any VLAN of the ToR's, but those that are somebody else's there. */
+function vlanAt(tor: BoundAgent): Wish {
+  const { physical_network, foreign_vlans } = torOf(tor)
+  return { network_type: 'vlan', physical_network, ...(foreign_vlans.length > 0 && { without: foreign_vlans }) }
 }
 
 /** With a port for everything, so that a row that somebody wrote by hand does no harm. */
 function torOf({ configurations }: BoundAgent): TorConfigurations {
-  const { physical_network, tunnel_ip, switch: name, ports } = configurations as Partial<TorConfigurations>
+  const {
+    physical_network,
+    tunnel_ip,
+    switch: name,
+    ports,
+    foreign_vlans,
+  } = configurations as Partial<TorConfigurations>
   return {
     physical_network: physical_network ?? '',
     tunnel_ip: tunnel_ip ?? null,
     switch: name ?? '',
     ports: ports ?? {},
+    foreign_vlans: foreign_vlans ?? [],
   }
 }
 

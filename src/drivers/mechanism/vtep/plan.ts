@@ -6,10 +6,9 @@
  */
 import { byUuid, insert, mutate, named, type Op, remove, update } from '#protocol/ovsdb/ops.ts'
 import type { Named } from '#protocol/ovsdb/schema.ts'
-import { type SeenLogical, type TorSeen, UNKNOWN_DST } from './seen.ts'
+import { PREFIX, type SeenLogical, type TorSeen, UNKNOWN_DST } from './seen.ts'
 import type { TorNetwork, TorWant } from './want.ts'
 
-const PREFIX = 'deuteron-'
 export const logicalName = (network: string): string => `${PREFIX}${network}`
 
 /** Why a network, or a part of it, cannot be in the ToR. */

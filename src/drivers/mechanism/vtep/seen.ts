@@ -104,6 +104,23 @@ export const readSwitches = (table: TableReader): ReadonlyMap<string, SeenSwitch
     }),
   )
 
+/** What our logical switches are called: `deuteron-<network>`. All else is somebody else's. */
+export const PREFIX = 'deuteron-'
+
+/** Port → its VLANs that are bound to somebody else's logical switch, in order. */
+export const foreignVlans = (
+  table: TableReader,
+  { ports }: SeenSwitch,
+): Readonly<Record<string, readonly number[]>> => {
+  const isOurs = (uuid: string): boolean => String(table('Logical_Switch').get(uuid)?.['name'] ?? '').startsWith(PREFIX)
+  return Object.fromEntries(
+    [...ports.values()].map(({ name, bindings }) => {
+      const theirs = [...bindings].flatMap(([vlan, to]) => (isOurs(to) ? [] : [vlan]))
+      return [name, theirs.toSorted((a, b) => a - b)]
+    }),
+  )
+}
+
 /** Reads all monitored tables. */
 export function readTor(table: TableReader): TorSeen {
   const logical = [...table('Logical_Switch').values()].map((row): [string, SeenLogical] => {

@@ -9,7 +9,7 @@ import type { Logger } from '#kernel/log.ts'
 import { createReplica, type OvsdbReplica } from '#protocol/ovsdb/replica.ts'
 import { retryDelay, sleep, type Retry, type TlsIdentity } from '#protocol/socket.ts'
 import { planTor, type TorProblem } from './plan.ts'
-import { DATABASE, MONITORED, readSwitches, readTor } from './seen.ts'
+import { DATABASE, foreignVlans, MONITORED, readSwitches, readTor } from './seen.ts'
 import type { TorWant } from './want.ts'
 
 export interface TorOptions {
@@ -46,6 +46,8 @@ export interface TorStatus {
     readonly tunnelIps: readonly string[]
     readonly ports: readonly string[]
     readonly faults: readonly string[]
+    /** Port → VLANs that somebody else uses on it. */
+    readonly foreign: Readonly<Record<string, readonly number[]>>
   } | null
 }
 
@@ -189,6 +191,7 @@ function createState(replica: OvsdbReplica) {
             tunnelIps: seen.tunnelIps,
             ports: [...seen.ports.keys()],
             faults: [...seen.faults, ...[...seen.ports.values()].flatMap(({ faults }) => faults)],
+            foreign: foreignVlans(replica.table, seen),
           }
         : null
       return { ...held, problems, repaired, switch: shown }

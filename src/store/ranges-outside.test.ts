@@ -1,0 +1,69 @@
+/** Numbers outside of what others have: by many at once, each once, until none is left. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { silentLogger } from '#kernel/log.ts'
+import type { IdRange } from '#model/context.ts'
+import fc from 'fast-check'
+import pg from 'pg'
+import { testDatabase, type TestDatabase } from '../../test/lib/postgres.ts'
+import { migrate } from './migrate.ts'
+import { type Database, openDatabase } from './pool.ts'
+import { isAnyOutside, takeOutside } from './ranges-outside.ts'
+import { setRanges } from './ranges.ts'
+import { inTransaction, type Transaction } from './transaction.ts'
+
+let db: TestDatabase
+let database: Database
+before(async () => {
+  db = await testDatabase()
+  const client = new pg.Client({ connectionString: db.url })
+  await client.connect()
+  await migrate(client).finally(() => client.end())
+  database = openDatabase({ url: db.url, size: 8, log: silentLogger, agentDownTime: 75 })
+})
+after(async () => {
+  await database?.close()
+  await db?.drop()
+})
+
+const run = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  inTransaction(database, async (tx) => ({ value: await work(tx) }))
+const without: fc.Arbitrary<IdRange[]> = fc.array(
+  fc.tuple(fc.integer({ min: 1, max: 30 }), fc.nat(12)).map(([first, size]): IdRange => [first, first + size]),
+  { maxLength: 4 },
+)
+const outside = (ranges: readonly IdRange[]) => (one: number) =>
+  !ranges.some(([first, last]) => first <= one && one <= last)
+
+test('eight at once take every number outside once, the first pool before the second, and then none', async () => {
+  let runs = 0
+  await fc.assert(
+    fc.asyncProperty(without, async (ranges) => {
+      const common = `outside-${++runs}`
+      const own = `${common} for a`
+      await run((tx) => setRanges(tx, own, [{ first: 1n, last: 6n }], []))
+      await run((tx) => setRanges(tx, common, [{ first: 8n, last: 30n }], [20n]))
+      const whole = Array.from({ length: 30 }, (_, i) => i + 1).filter((one) => one !== 7 && one !== 20)
+      const left = whole.filter(outside(ranges))
+      const taken: number[] = []
+      await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          for (;;) {
+            const one = await run(async (tx) => (await takeOutside(tx, own, ranges)) ?? takeOutside(tx, common, ranges))
+            if (one === undefined) return
+            taken.push(Number(one))
+          }
+        }),
+      )
+      assert.deepEqual(
+        taken.toSorted((a, b) => a - b),
+        left,
+      )
+      const first = taken.findIndex((one) => one > 6)
+      assert.ok(first < 0 || taken.slice(first + 8).every((one) => one > 6), 'its own first')
+      assert.equal(await run((tx) => isAnyOutside(tx, [own, common], ranges)), false)
+      assert.equal(await run((tx) => isAnyOutside(tx, [own, common], [])), left.length < whole.length)
+    }),
+    { numRuns: 15 },
+  )
+})
