@@ -7,6 +7,7 @@
 import { protocolNumber } from '#resources/security-group-protocols.ts'
 import type {
   DeviceObject,
+  DhcpClientObject,
   DhcpOptionObject,
   GroupMemberObject,
   NeighborObject,
@@ -57,10 +58,18 @@ export interface ExpectedRow {
   readonly segment_ids: readonly string[]
 }
 
+/** A segment that is wired, and the host that serves DHCP on it. */
+export interface Wire {
+  readonly segment_id: string
+  readonly host: string
+}
+
 /** As queried: JSON of the network with its segments, subnets and DHCP port. */
 export interface NetworkRow extends NetworkObject {
   /** Hosts that serve its DHCP whether ports of it live there or not. */
   readonly served_on: readonly string[]
+  /** By segment of a physical network, of those the one that answers what comes in on the wire. */
+  readonly wires: readonly Wire[]
   /** Of the DHCP port; null when there is none. */
   readonly dhcp_status: string | null
 }
@@ -178,7 +187,29 @@ export const memberObject = (row: PortRow, group: string): GroupMemberObject => 
   ip_addresses: [...new Set([...row.fixed_ips, ...row.allowed_address_pairs].map(({ ip_address }) => ip_address))],
 })
 
-export const networkObject = ({ served_on: _hosts, dhcp_status: _status, ...row }: NetworkRow): NetworkObject => ({
+/** What a host of ours plugs into its switch: it answers the DHCP of such ports itself. */
+export const SWITCHED: readonly string[] = ['ovs', 'vhostuser', 'tap']
+/** The network's own ports (its DHCP, routers, floating IPs) ask nobody. */
+const OWN = 'network:'
+
+/** The port as a client on the wire, if no switch of ours carries it: it is on a device, another system's, or nowhere. */
+export function clientObject(row: PortRow): DhcpClientObject | null {
+  const switched = hostOf(row) !== null && SWITCHED.includes(row.binding_vif_type)
+  if (switched || row.device_owner.startsWith(OWN) || row.fixed_ips.length === 0) return null
+  const { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts } = portObject(row)
+  return { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }
+}
+
+/** Who serves the network on wires; nobody while it has no DHCP. */
+export const wiresOf = (row: NetworkRow | null): readonly Wire[] =>
+  row?.dhcp && row.subnets.some(({ enable_dhcp }) => enable_dhcp) ? row.wires : []
+
+export const networkObject = ({
+  served_on: _hosts,
+  wires: _wires,
+  dhcp_status: _status,
+  ...row
+}: NetworkRow): NetworkObject => ({
   ...row,
   dhcp: row.subnets.some(({ enable_dhcp }) => enable_dhcp) ? row.dhcp : null,
 })

@@ -1,6 +1,7 @@
 /** A port as the topics know it, with its wire objects: made once, shared by all who receive them. */
 import { isDeepStrictEqual } from 'node:util'
 import {
+  clientObject,
   type ExpectedRow,
   expectedObject,
   hostOf,
@@ -21,6 +22,8 @@ export interface PortEntry {
   /** By host where it is expected. */
   readonly expected: ReadonlyMap<string, Item<'port'>>
   readonly neighbor: Item<'neighbor'> | null
+  /** For the host that serves its wire; null: a switch carries it. */
+  readonly client: Item<'dhcp_client'> | null
   /** By group, made when first asked for; one map as long as the port's addresses stay the same. */
   readonly members: Map<string, Item<'group_member'>>
 }
@@ -31,6 +34,8 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
   const hosts = hostsOf(row)
   const [port, neighbor] = [portObject(row), host === null ? null : neighborObject(row, host)]
   const same = before && isDeepStrictEqual(before.port.object, port) ? before.port : null
+  const client = clientObject(row)
+  const sameClient = client && isDeepStrictEqual(before?.client?.object, client) ? before?.client : null
   const sameNeighbor = neighbor && isDeepStrictEqual(before?.neighbor?.object, neighbor) ? before?.neighbor : null
   return {
     row,
@@ -39,6 +44,7 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
     expected: new Map(row.expected_on.map((one) => [one.host, expectedItem(row, one, before)])),
     port: same ?? createItem('port', port),
     neighbor: sameNeighbor ?? (neighbor && createItem('neighbor', neighbor)),
+    client: sameClient ?? (client && createItem('dhcp_client', client)),
     members: before && isDeepStrictEqual(addressesOf(before.row), addressesOf(row)) ? before.members : new Map(),
   }
 }

@@ -3,7 +3,7 @@
  * one port in two states, the older one last.
  */
 import type { Database } from '#store/pool.ts'
-import type { GroupRow, NetworkRow, PortRow, RouterRow } from './derive.ts'
+import { type GroupRow, type NetworkRow, type PortRow, type RouterRow, SWITCHED } from './derive.ts'
 
 /** Segments by level, the outermost first. */
 export const segmentIds = (levels: string): string => `(select coalesce(jsonb_agg(l->'segment_id' order by n), '[]')
@@ -38,7 +38,9 @@ const PORTS_OF_TOPICS = `${PORTS_BY_ID}
   union all select ${PORT} from ports where binding_host <> '' and binding_host = any($2::text[])
   union all select ${PORT} from ports where id in (select b.port_id from port_bindings b where b.host = any($2::text[]))
   union all select ${PORT} from ports where binding_host <> '' and network_id = any($3::uuid[])
-  union all select ${PORT} from ports where security_group_ids && $4::uuid[]`
+  union all select ${PORT} from ports where security_group_ids && $4::uuid[]
+  union all select ${PORT} from ports where network_id = any($5::uuid[]) and binding_vif_type <> all($6::text[])
+    and device_owner not like 'network:%'`
 
 export interface PortTopics {
   readonly ids: readonly string[]
@@ -46,17 +48,27 @@ export interface PortTopics {
   readonly networks: readonly string[]
   /** Security groups whose members are wanted. */
   readonly groups: readonly string[]
+  /** Networks whose ports are wanted that no switch carries. */
+  readonly clientsOf: readonly string[]
 }
 
 /** By id; a port of several topics appears once. */
 export async function readPorts(database: Database, topics: PortTopics): Promise<ReadonlyMap<string, PortRow>> {
-  const { ids, hosts, networks, groups } = topics
-  const lone = hosts.length + networks.length + groups.length === 0
+  const { ids, hosts, networks, groups, clientsOf } = topics
+  const lone = hosts.length + networks.length + groups.length + clientsOf.length === 0
   const rows = lone
     ? await database.query<PortRow>(PORTS_BY_ID, [ids])
-    : await database.query<PortRow>(PORTS_OF_TOPICS, [ids, hosts, networks, groups])
+    : await database.query<PortRow>(PORTS_OF_TOPICS, [ids, hosts, networks, groups, clientsOf, SWITCHED])
   return new Map(rows.map((row) => [row.id, row]))
 }
+
+/** Of the hosts that the network's DHCP is bound to and that reach the segment, the one that is bound for longest. */
+const WIRES = `select coalesce(json_agg(json_build_object('segment_id', w.segment_id, 'host', w.host)), '[]') from (
+  select distinct on (s.id) s.id as segment_id, b.host
+    from network_segments s join dhcp_bindings b on b.network_id = s.network_id
+    where s.network_id = n.id and s.physical_network is not null and exists (
+      select from agents l where l.host = b.host and l.configurations -> 'bridge_mappings' ? s.physical_network)
+    order by s.id, b.created_at, b.id) w`
 
 const NETWORKS = `
   select n.id, n.revision_number as generation, n.project_id, n.admin_state_up, n.mtu,
@@ -74,7 +86,8 @@ const NETWORKS = `
       from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp' order by p.id limit 1) as dhcp,
     (select p.status from ports p where p.network_id = n.id and p.device_owner = 'network:dhcp'
       order by p.id limit 1) as dhcp_status,
-    (select coalesce(json_agg(b.host order by b.host), '[]') from dhcp_bindings b where b.network_id = n.id) as served_on
+    (select coalesce(json_agg(b.host order by b.host), '[]') from dhcp_bindings b where b.network_id = n.id) as served_on,
+    (${WIRES}) as wires
   from networks n where n.id = any($1::uuid[])
     or n.id in (select b.network_id from dhcp_bindings b where b.host = any($2::text[]))`
 

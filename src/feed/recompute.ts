@@ -4,11 +4,13 @@
  *
  * The closure of a host: its bound ports, and those expected on it; their networks, and those whose DHCP it serves; every port bound elsewhere
  * in those networks, and the chassis of their hosts; the routers placed on it, and those with an interface in those
- * networks; the security groups of its ports; the members of every group those name as remote.
+ * networks; the security groups of its ports; the members of every group those name as remote; the ports that no switch
+ * carries on the segments whose wire it serves.
  */
 import type { Database } from '#store/pool.ts'
 import type { PortObject, WireKey, WireObject } from '#wire/objects.ts'
 import {
+  clientObject,
   expectedObject,
   type GroupRow,
   groupObject,
@@ -21,6 +23,7 @@ import {
   type RouterRow,
   remotesOf,
   routerObject,
+  wiresOf,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
 import {
@@ -55,13 +58,18 @@ const CLOSURE = `
     (select coalesce(jsonb_agg(${ROW}), '[]') from ports p
       where p.network_id in (select network_id from near) and p.binding_host <> $1 and ${BOUND}) as neighbors,
     (select coalesce(jsonb_agg(jsonb_build_object('group', g.id, 'port', ${ROW})), '[]')
-      from remote g join ports p on g.id = any(p.security_group_ids)) as members`
+      from remote g join ports p on g.id = any(p.security_group_ids)) as members,
+    (select coalesce(jsonb_agg(${ROW}), '[]') from ports p
+      where p.network_id in (select network_id from near) and not (${BOUND} and p.binding_vif_type in ('ovs', 'vhostuser', 'tap'))
+        and p.device_owner not like 'network:%' and p.fixed_ips <> '[]') as unswitched`
 
 interface Closure {
   readonly ports: readonly PortRow[]
   readonly networks: readonly string[]
   readonly neighbors: readonly PortRow[]
   readonly members: readonly { readonly group: string; readonly port: PortRow }[]
+  /** In its networks, wherever. */
+  readonly unswitched: readonly PortRow[]
 }
 
 /** By key; `dnsDomain` is the server's setting. Reads in several statements: compare only while nobody writes. */
@@ -71,7 +79,7 @@ export async function recompute(
   dnsDomain: string,
 ): Promise<ReadonlyMap<WireKey, WireObject>> {
   const [closure] = await database.query<Record<keyof Closure, never>>(CLOSURE, [host])
-  const { ports, networks: near, neighbors, members } = closure as unknown as Closure
+  const { ports, networks: near, neighbors, members, unswitched } = closure as unknown as Closure
   const networks = await readNetworks(database, dnsDomain, near)
   const routers = await readRouters(database, [], [host], near)
   const groups = await readGroups(database, [...new Set(ports.flatMap(({ security_group_ids }) => security_group_ids))])
@@ -85,6 +93,7 @@ export async function recompute(
     ...[...routers.values()].map((row: RouterRow) => createItem('router', routerObject(row))),
     ...[...groups.values()].map((row: GroupRow) => createItem('security_group', groupObject(row))),
     ...members.map(({ group, port }) => createItem('group_member', memberObject(port, group))),
+    ...unswitched.flatMap((row) => clientsFor(row, host, networks.get(row.network_id) ?? null)),
   ]
   assertClosed(items)
   return new Map(items.map(({ key, object }) => [key, object]))
@@ -93,6 +102,14 @@ export async function recompute(
 function objectFor(row: PortRow, host: string): PortObject {
   const expected = row.expected_on.find((one) => one.host === host)
   return expected ? expectedObject(row, expected) : portObject(row)
+}
+
+function clientsFor(row: PortRow, host: string, network: NetworkRow | null): Item[] {
+  const segments = wiresOf(network).flatMap((wire) => (wire.host === host ? [wire.segment_id] : []))
+  const stands = row.binding_segment_ids
+  const here = segments.some((segment) => stands.length === 0 || stands.includes(segment))
+  const object = here ? clientObject(row) : null
+  return object ? [createItem('dhcp_client', object)] : []
 }
 
 /** The closure has no loose ends: every remote group's members were asked for. */

@@ -103,13 +103,21 @@ export function createReplica({ database, position: start, dnsDomain, onSettled,
 }
 
 async function read(database: Database, dnsDomain: string, wants: Wants): Promise<Loaded> {
-  const { hosts, boundTo, membersOf } = wants
+  const { hosts, boundTo, membersOf, clientsOf, remapped } = wants
   const [at, behind] = [[...hosts], [...boundTo]]
-  const topics = { ids: [...wants.ports], hosts: at, networks: behind, groups: [...membersOf] }
-  const anyPorts = wants.ports.size + hosts.size + boundTo.size + membersOf.size > 0
+  const topics = {
+    ids: [...wants.ports],
+    hosts: at,
+    networks: behind,
+    groups: [...membersOf],
+    clientsOf: [...clientsOf],
+  }
+  const anyPorts = wants.ports.size + hosts.size + boundTo.size + membersOf.size + clientsOf.size > 0
   const [ports, networks, routers, groups, chassis] = await Promise.all([
     anyPorts ? readPorts(database, topics) : new Map(),
-    wants.networks.size + hosts.size > 0 ? readNetworks(database, dnsDomain, [...wants.networks], at) : new Map(),
+    wants.networks.size + hosts.size + remapped.size > 0
+      ? readNetworks(database, dnsDomain, [...wants.networks], [...at, ...remapped])
+      : new Map(),
     wants.routers.size + hosts.size + boundTo.size > 0
       ? readRouters(database, [...wants.routers], at, behind)
       : new Map(),

@@ -7,9 +7,18 @@
  * So correctness needs marks to be enough, not exact, and `lookup` and `keysOf` to be functions of the rows alone.
  */
 import { keyOf, splitKey, type WireKey } from '#wire/objects.ts'
-import { type GroupRow, hostsOf, type NetworkRow, type PortRow, type RouterRow } from './derive.ts'
+import {
+  clientObject,
+  type GroupRow,
+  hostsOf,
+  type NetworkRow,
+  type PortRow,
+  type RouterRow,
+  wiresOf,
+} from './derive.ts'
 import type { Item } from './item.ts'
 import { Marks } from './marks.ts'
+import { ClientTopics } from './topic-clients.ts'
 import { entryOf, type PortEntry, portItemFor } from './port-entry.ts'
 import { GroupTopics } from './topic-groups.ts'
 import { Relation } from './relation.ts'
@@ -41,6 +50,7 @@ export class Topics {
   readonly #networks = new NetworkTopics(this.#marks, (host) => this.#wants.chassis.add(host))
   readonly #groups = new GroupTopics(this.#marks)
   readonly #routers = new RouterTopics()
+  readonly #clients = new ClientTopics(this.#marks)
   /** Networks whose DHCP connected hosts serve, whether they have ports of them or not. */
   readonly #served = new Relation()
   readonly #hosts = new Map<string, HostTopic>()
@@ -61,7 +71,7 @@ export class Topics {
   release(host: string): void {
     const topic = this.#hosts.get(host)
     if (!topic || --topic.holders > 0) return
-    const ports = [...topic.ports.values()]
+    const ports = [...topic.ports.values(), ...this.#clients.release(host)]
     topic.ports.clear()
     for (const id of this.#served.leftsOf(host))
       this.#served.put(id, without(this.#served.rightsOf(id), new Set([host])))
@@ -81,6 +91,7 @@ export class Topics {
     if (this.#hosts.size > 0) {
       for (const id of dirty.served) this.#wants.networks.add(id)
       for (const id of dirty.routers) this.#wants.routers.add(id)
+      for (const host of dirty.remapped) this.#wants.remapped.add(host)
     }
     if (!this.#groups.empty) for (const id of dirty.addressGroups) this.#wants.addressGroups.add(id)
     for (const host of dirty.chassis) if (this.#networks.hasChassis(host)) this.#wants.chassis.add(host)
@@ -88,7 +99,7 @@ export class Topics {
 
   /** Whether a port that is, or was, there matters to a connected host. */
   concerns(id: string, network: string, hosts: readonly string[], groups: readonly string[]): boolean {
-    return this.#ports.has(id) || this.#matters(network, hosts, groups)
+    return this.#ports.has(id) || this.#matters(network, hosts, groups, hosts.length === 0)
   }
 
   takeWants(): Wants | null {
@@ -145,6 +156,8 @@ export class Topics {
       }
       case 'router':
         return this.#hasRouter(host, topic, id) ? this.#routers.item(id) : null
+      case 'dhcp_client':
+        return this.#clients.lookup(host, this.#ports.get(id))
       default:
         return null
     }
@@ -158,7 +171,8 @@ export class Topics {
     for (const id of topic.ports.keys()) keys.add(keyOf('port', id))
     for (const id of this.#routers.at(host)) keys.add(keyOf('router', id))
     for (const id of topic.networks)
-      for (const key of [...this.#networks.keysOf(id), ...this.#routers.keysBehind(id)]) keys.add(key)
+      for (const key of [...this.#networks.keysOf(id), ...this.#routers.keysBehind(id), ...this.#clients.keysOf(id)])
+        keys.add(key)
     for (const id of topic.groups) keys.add(keyOf('security_group', id))
     for (const id of topic.remotes) for (const key of this.#groups.memberKeys(id)) keys.add(key)
     for (const key of keys) if (!this.lookup(host, key)) keys.delete(key)
@@ -184,6 +198,10 @@ export class Topics {
   #replaceNetwork(id: string, row: NetworkRow | null): void {
     const hosts = (row?.served_on ?? []).filter((host) => this.#hosts.has(host))
     for (const host of this.#served.put(id, hosts)) this.#touched.add(host)
+    const wires = wiresOf(row).filter(({ host }) => this.#hosts.has(host))
+    const { read, left } = this.#clients.replace(id, wires)
+    if (read) this.#wants.clientsOf.add(id)
+    this.#forgetUseless(left)
     this.#networks.replace(id, row)
   }
 
@@ -210,21 +228,27 @@ export class Topics {
     return entry ? portItemFor(entry, host) : null
   }
 
-  #matters(network: string, hosts: readonly string[], groups: readonly string[]): boolean {
+  /** `client`: no switch carries it. */
+  #matters(network: string, hosts: readonly string[], groups: readonly string[], client: boolean): boolean {
+    if (client && this.#clients.has(network)) return true
     if (hosts.length > 0 && this.#networks.has(network)) return true
     if (hosts.some((host) => this.#hosts.has(host))) return true
     return groups.some((group) => this.#groups.hasMembers(group))
   }
 
+  #mattersNow(row: PortRow): boolean {
+    return this.#matters(row.network_id, hostsOf(row), row.security_group_ids, clientObject(row) !== null)
+  }
+
   #replacePort(id: string, row: PortRow | null): void {
     const before = this.#ports.get(id)
-    const after =
-      row && this.#matters(row.network_id, hostsOf(row), row.security_group_ids) ? entryOf(row, before) : null
+    const after = row && this.#mattersNow(row) ? entryOf(row, before) : null
     if (after) this.#ports.set(id, after)
     else this.#ports.delete(id)
     this.#moveHosts(id, before, after)
     this.#networks.movePort(id, before, after)
     this.#groups.movePort(id, before, after)
+    this.#clients.movePort(id, before, after)
   }
 
   #moveHosts(id: string, before: PortEntry | undefined, after: PortEntry | null): void {
@@ -271,8 +295,7 @@ export class Topics {
   }
 
   #forgetUseless(entries: readonly PortEntry[]): void {
-    for (const { row, hosts } of entries)
-      if (!this.#matters(row.network_id, hosts, row.security_group_ids)) this.#ports.delete(row.id)
+    for (const { row } of entries) if (!this.#mattersNow(row)) this.#ports.delete(row.id)
   }
 }
 

@@ -1,4 +1,5 @@
 /** What has to be read: by change rows that made it dirty, or because a host needs it for the first time. Pure. */
+import { isDeepStrictEqual } from 'node:util'
 import type { ChangeRow } from './types.ts'
 
 export interface Wants {
@@ -10,9 +11,13 @@ export interface Wants {
   readonly boundTo: Set<string>
   /** All ports that are in these security groups. */
   readonly membersOf: Set<string>
+  /** Of these networks: all ports that no switch carries. */
+  readonly clientsOf: Set<string>
   readonly networks: Set<string>
   /** Networks that a host has to serve from now on, or not any more. */
   readonly served: Set<string>
+  /** Hosts that reach other physical networks now: whose DHCP they are to serve is looked at again. */
+  readonly remapped: Set<string>
   readonly routers: Set<string>
   readonly groups: Set<string>
   /** Address groups that changed: the security groups whose rules name them are to be read. */
@@ -26,8 +31,10 @@ export const createWants = (): Wants => ({
   hosts: new Set(),
   boundTo: new Set(),
   membersOf: new Set(),
+  clientsOf: new Set(),
   networks: new Set(),
   served: new Set(),
+  remapped: new Set(),
   routers: new Set(),
   groups: new Set(),
   addressGroups: new Set(),
@@ -57,10 +64,16 @@ export function wantsOf(rows: readonly ChangeRow[], concerns: PortFilter): Wants
     else if (kind === 'router') wants.routers.add(id)
     else if (kind === 'router_binding') addAll(wants.routers, text('router_id'))
     else if (kind === 'dhcp_binding') addAll(wants.served, text('network_id'))
-    else if (kind === 'agent') addAll(wants.chassis, [...text('host'), ...images.flatMap(hostsBelow)])
+    else if (kind === 'agent') {
+      addAll(wants.chassis, [...text('host'), ...images.flatMap(hostsBelow)])
+      if (!isDeepStrictEqual(mappingsOf(before), mappingsOf(after))) addAll(wants.remapped, text('host'))
+    }
   }
   return wants
 }
+
+const mappingsOf = (image: ChangeRow['after']): unknown =>
+  (image?.['configurations'] as { readonly bridge_mappings?: unknown } | undefined)?.bridge_mappings ?? {}
 
 /** The hosts that a ToR's agent names: their tunnels end there. */
 function hostsBelow({ configurations }: Readonly<Record<string, unknown>>): string[] {

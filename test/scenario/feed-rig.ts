@@ -37,6 +37,9 @@ export const until = async (what: string, is: () => unknown, ms = 10_000): Promi
     if (Date.now() > end) assert.fail(`not reached: ${what}`)
 }
 
+/** What every host with an agent is plugged into. */
+export const PHYSICAL_NETWORKS = ['left', 'right'] as const
+
 interface Image {
   readonly [name: string]: unknown
 }
@@ -69,6 +72,10 @@ export interface PortSpec {
   readonly pairs?: readonly string[]
   /** Hosts with a binding that is not active; a leading `-`: one that was until the last activation. */
   readonly expected?: readonly string[]
+  /** What carries it; by default the switch. */
+  readonly vif?: string
+  /** The segment it is on; by default one that every host has, and one of its host's. */
+  readonly segment?: string
   /** Boot file that DHCP names. */
   readonly bootfile?: string
 }
@@ -97,6 +104,11 @@ const imageOf = (spec: PortSpec): Image => ({
 /** Each host carries its ports on a segment of its own, below one that all share. */
 const levelsOn = (host: string): readonly unknown[] =>
   ['every host', host].map((name, level) => ({ level, driver: 'any', segment_id: idOf(`segment of ${name}`) }))
+
+const levelsOf = ({ host, failed, segment }: PortSpec): readonly unknown[] => {
+  if (host === '' || failed) return []
+  return segment === undefined ? levelsOn(host) : [{ level: 0, driver: 'any', segment_id: idOf(segment) }]
+}
 
 /** Edits, by name: what the API's operations would do. */
 export class Edits {
@@ -137,6 +149,35 @@ export class Edits {
         )
       }
       await record(tx, 'network', id, before.length > 0 ? {} : null, {})
+    })
+  }
+
+  /** A segment on a physical network. */
+  segment(name: string, network: string, physical_network: string): Promise<void> {
+    return this.#edit(async (tx) => {
+      await tx.query(
+        `insert into network_segments (id, network_id, network_type, physical_network, segmentation_id, segment_index)
+         values ($1, $2, 'vlan', $3, 7, (select max(segment_index) + 1 from network_segments where network_id = $2))`,
+        [idOf(name), idOf(network), physical_network],
+      )
+      await record(tx, 'network', idOf(network), {}, {})
+    })
+  }
+
+  /** A host without an agent of ours reaches these physical networks. */
+  reach(host: string, physicalNetworks: readonly string[]): Promise<void> {
+    const image = (configurations: unknown): Image => ({ host, configurations })
+    const says = { bridge_mappings: Object.fromEntries(physicalNetworks.map((name) => [name, `br-${name}`])) }
+    return this.#edit(async (tx) => {
+      const [was] = await tx.query<{ configurations: unknown }>('select configurations from agents where id = $1', [
+        idOf(`switch of ${host}`),
+      ])
+      await tx.query(
+        `insert into agents (id, host, agent_type, binary_name, topic, configurations, created_at, started_at, heartbeat_timestamp, revision_number)
+         values ($1, $2, 'Open vSwitch agent', 'x', 'x', $3, now(), now(), now(), 1) on conflict (id) do update set configurations = $3`,
+        [idOf(`switch of ${host}`), host, JSON.stringify(says)],
+      )
+      await record(tx, 'agent', idOf(host), was ? image(was.configurations) : null, image(says))
     })
   }
 
@@ -201,7 +242,7 @@ export class Edits {
     const id = idOf(name)
     const address = `10.0.${spec.address >> 8}.${spec.address & 255}`
     const mac = `fa:16:3e:${[16, 8, 0].map((shift) => ((spec.address >> shift) & 255).toString(16).padStart(2, '0')).join(':')}`
-    const vif = spec.host === '' ? 'unbound' : spec.failed ? 'binding_failed' : 'ovs'
+    const vif = spec.host === '' ? 'unbound' : spec.failed ? 'binding_failed' : (spec.vif ?? 'ovs')
     const pairs = (spec.pairs ?? []).map((ip_address) => ({ ip_address, mac_address: mac }))
     const options = spec.bootfile === undefined ? [] : [{ opt_name: '67', opt_value: spec.bootfile, ip_version: 4 }]
     const facts = [
@@ -215,7 +256,7 @@ export class Edits {
       vif,
       JSON.stringify(pairs),
       JSON.stringify(options),
-      JSON.stringify(vif === 'ovs' ? levelsOn(spec.host) : []),
+      JSON.stringify(levelsOf(spec)),
     ]
     return this.#edit(async (tx) => {
       await tx.query(
@@ -468,7 +509,9 @@ export async function createRig(heartbeatMs = 60_000): Promise<Rig> {
 
   const host = async (name: string, servers: readonly string[], more: Partial<AgentOptions> = {}): Promise<RigHost> => {
     const credential = more.credential === undefined ? (await enrol(database, name)).secret : more.credential
-    const dataplane = createSimDataplane({ autoPlug: true, tunnelingIp: `192.0.2.${name.slice(1)}` })
+    const reached = PHYSICAL_NETWORKS.map((one) => [one, `br-${one}`])
+    const bridgeMappings = Object.fromEntries(reached)
+    const dataplane = createSimDataplane({ autoPlug: true, tunnelingIp: `192.0.2.${name.slice(1)}`, bridgeMappings })
     const agent = createAgent({
       host: name,
       agentVersion: 'test',

@@ -5,7 +5,15 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { createRig, idOf, type PortSpec, type Rig, type RouterSpec, type TorSpec } from './feed-rig.ts'
+import {
+  createRig,
+  idOf,
+  PHYSICAL_NETWORKS,
+  type PortSpec,
+  type Rig,
+  type RouterSpec,
+  type TorSpec,
+} from './feed-rig.ts'
 
 interface State {
   readonly name: string
@@ -19,6 +27,8 @@ interface State {
   /** Hosts that serve a network's DHCP without having to have ports of it. */
   readonly served: Readonly<Record<string, readonly string[]>>
   readonly tors: Readonly<Record<string, TorSpec>>
+  /** The physical networks that the host without an agent reaches. */
+  readonly reach: readonly string[]
 }
 
 const port = (network: string, host: string, address: number, groups: string[] = ['web'], more = {}): PortSpec => ({
@@ -30,7 +40,7 @@ const port = (network: string, host: string, address: number, groups: string[] =
 })
 /** Ports live on it, and no agent runs there. */
 const ABSENT = 'h4'
-const NONE = { ports: {}, rules: {}, mtu: {}, domain: {}, dhcp: {}, routers: {}, served: {}, tors: {} }
+const NONE = { ports: {}, rules: {}, mtu: {}, domain: {}, dhcp: {}, routers: {}, served: {}, tors: {}, reach: [] }
 
 const STATES: readonly State[] = [
   { name: 'nothing', ...NONE },
@@ -176,6 +186,81 @@ const STATES: readonly State[] = [
     routers: { r: { inside: ['blue'], gateway: null, hosts: [] } },
   },
   {
+    name: 'on the wires of two segments: functions of cards, machines, ports on no host; and what the switch carries',
+    ...NONE,
+    dhcp: { green: true },
+    served: { green: ['h1', 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      a: port('green', 'h1', 11),
+      v: port('green', 'h3', 31, ['web'], { vif: 'hw_veb', segment: 'green left' }),
+      w: port('green', 'h1', 32, [], { vif: 'hw_veb', segment: 'green right' }),
+      x: port('green', ABSENT, 33, [], { vif: 'other', segment: 'elsewhere' }),
+      y: port('green', 'metal', 34, [], { failed: true }),
+      z: port('green', '', 35, [], { bootfile: 'z.0' }),
+      r: port('green', '', 36, [], { owner: 'network:floatingip' }),
+    },
+  },
+  {
+    name: 'another has the wire, and nothing else',
+    ...NONE,
+    dhcp: { green: true },
+    served: { green: ['h3', 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      a: port('green', 'h1', 11),
+      v: port('green', 'h3', 31, ['web'], { vif: 'hw_veb', segment: 'green left' }),
+      z: port('green', '', 35, [], { bootfile: 'z.1' }),
+    },
+  },
+  {
+    name: 'some that were on no host are on a switch, one that was on a switch is not',
+    ...NONE,
+    dhcp: { green: true },
+    served: { green: ['h3', 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      a: port('green', '', 11),
+      v: port('green', 'h3', 31, ['web']),
+      z: port('green', 'h2', 35),
+    },
+  },
+  {
+    name: 'a host that nobody sees may have the wire, of one segment',
+    ...NONE,
+    dhcp: { green: true },
+    served: { green: [ABSENT, 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      v: port('green', 'h3', 31, [], { vif: 'macvtap', segment: 'green left' }),
+      w: port('green', 'h1', 32, [], { vif: 'macvtap', segment: 'green right' }),
+      z: port('green', '', 35),
+    },
+    reach: ['left'],
+  },
+  {
+    name: 'it reaches none of them, and nothing else',
+    ...NONE,
+    dhcp: { green: true },
+    served: { green: [ABSENT, 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      v: port('green', 'h3', 31, [], { vif: 'macvtap', segment: 'green left' }),
+      w: port('green', 'h1', 32, [], { vif: 'macvtap', segment: 'green right' }),
+      z: port('green', '', 35),
+    },
+  },
+  {
+    name: 'no DHCP any more, and nothing else',
+    ...NONE,
+    served: { green: ['h1', 'h2'] },
+    ports: {
+      dhcp: port('green', '', 2, [], { owner: 'network:dhcp' }),
+      v: port('green', 'h3', 31, [], { vif: 'macvtap', segment: 'green left' }),
+      z: port('green', '', 35),
+    },
+  },
+  {
     name: 'readdressed',
     ...NONE,
     ports: { a: port('red', 'h3', 21), b: port('red', 'h2', 22, ['db']), c: port('blue', 'h1', 23) },
@@ -184,6 +269,7 @@ const STATES: readonly State[] = [
 ]
 
 const HOSTS = ['h1', 'h2', 'h3'] as const
+const NETWORKS = ['red', 'blue', 'green'] as const
 
 /** Brings the database from whatever it holds to a state, one committed edit at a time. */
 async function become(rig: Rig, from: State, to: State): Promise<void> {
@@ -195,15 +281,16 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
   }
   for (const [name, [group]] of Object.entries(from.rules)) if (!to.rules[name]) await edits.dropRule(name, group)
   for (const [name, [group, remote]] of Object.entries(to.rules)) await edits.rule(name, group, remote)
-  for (const network of ['red', 'blue']) {
+  for (const network of NETWORKS) {
     if (from.mtu[network] !== to.mtu[network] || from.domain[network] !== to.domain[network])
       await edits.network(network, to.mtu[network], to.domain[network])
     if (from.dhcp[network] && !to.dhcp[network]) await edits.dropSubnet(`subnet of ${network}`, network)
     if (!from.dhcp[network] && to.dhcp[network]) await edits.subnet(`subnet of ${network}`, network)
   }
-  for (const network of ['red', 'blue'])
+  for (const network of NETWORKS)
     if (!isDeepStrictEqual(from.served[network], to.served[network]))
       await edits.serve(network, to.served[network] ?? [])
+  if (!isDeepStrictEqual(from.reach, to.reach)) await edits.reach(ABSENT, to.reach)
   for (const name of new Set([...Object.keys(from.tors), ...Object.keys(to.tors)]))
     if (!isDeepStrictEqual(from.tors[name], to.tors[name])) await edits.tor(name, to.tors[name] ?? null)
   for (const name of Object.keys(from.routers)) if (!to.routers[name]) await edits.dropRouter(name)
@@ -219,7 +306,8 @@ async function become(rig: Rig, from: State, to: State): Promise<void> {
 
 async function cloud() {
   const rig = await createRig()
-  for (const network of ['red', 'blue']) await rig.edits.network(network)
+  for (const network of NETWORKS) await rig.edits.network(network)
+  for (const side of PHYSICAL_NETWORKS) await rig.edits.segment(`green ${side}`, 'green', side)
   for (const group of ['web', 'db']) await rig.edits.group(group)
   const feed = await rig.feed('A')
   const hosts = await Promise.all(HOSTS.map(async (name) => ({ name, ...(await rig.host(name, ['A'])) })))
@@ -264,6 +352,30 @@ test('a host below a ToR is reached by the address of that ToR', async () => {
     [
       { id: 'h2', tunnel_ip: '192.0.2.2' },
       { id: ABSENT, tunnel_ip: '192.0.2.201' },
+    ],
+  )
+})
+
+test('who is on a wire is told to one host, who is on a switch or on a segment without a server to none', async () => {
+  const { rig, feed, hosts } = await shared
+  const told = async (name: string): Promise<Map<string, string[]>> => {
+    const state = STATES.find((one) => one.name.startsWith(name)) as State
+    await become(rig, now, state)
+    now = state
+    await rig.converged(hosts, [feed])
+    const clients = (host: string) =>
+      Object.keys(state.ports).filter((one) => feed.worldOf(host).has(`dhcp_client/${idOf(one)}`))
+    return new Map(HOSTS.map((host) => [host, clients(host)]))
+  }
+  const first = await told('on the wires of two segments')
+  assert.deepEqual([...first.values()].flat().toSorted(), ['v', 'w', 'y', 'z'])
+  const second = await told('it reaches none of them')
+  assert.deepEqual(
+    [...second],
+    [
+      ['h1', []],
+      ['h2', ['v', 'w', 'z']],
+      ['h3', []],
     ],
   )
 })
