@@ -106,6 +106,7 @@ function insideHost(): void {
       ],
       ...more,
     })
+  const unguarded = { port_security_enabled: false, security_groups: [] }
   let host: Host
   let vm: Vm
   let second: Vm
@@ -130,7 +131,7 @@ function insideHost(): void {
     put('security_group', group('silent', []))
     put('port', port(1))
     put('port', port(3, { security_groups: ['silent'] }))
-    put('port', port(2, { port_security_enabled: false, security_groups: [] }))
+    put('port', port(2, unguarded))
     await apply(...keys())
     vm = await lab.vm(host, { ...port(1), fixed_ips: [] })
     second = await lab.vm(host, { ...port(2), fixed_ips: [] })
@@ -151,6 +152,25 @@ function insideHost(): void {
   test('a client gets its address, MTU and name server, guarded or not', async () => {
     assert.equal(await lease(vm), '10.0.0.1 1450 10.0.0.53')
     assert.equal(await lease(second), '10.0.0.2 1450 10.0.0.53')
+  })
+
+  test('one server serves ports on two segments, which stay apart', async () => {
+    const local = (name: string) =>
+      ({ id: name, network_type: 'local', physical_network: null, segmentation_id: null }) as const
+    const [one, other] = [port(1, { segment_ids: ['a'] }), port(2, { ...unguarded, segment_ids: ['b'] })]
+    await apply(put('network', { ...served, segments: [local('a'), local('b')] }), put('port', one), put('port', other))
+    assert.equal(await lease(vm), '10.0.0.1 1450 10.0.0.53')
+    assert.equal(await lease(second), '10.0.0.2 1450 10.0.0.53')
+    for (const [on, address] of [
+      [vm, '10.0.0.1'],
+      [second, '10.0.0.2'],
+    ] as const)
+      await on.sh(`ip addr replace ${address}/24 dev eth0`)
+    assert.ok((await vm.ping('10.0.0.200')) && (await second.ping('10.0.0.200')))
+    assert.ok(!(await vm.ping('10.0.0.2')))
+    await apply(put('network', served), put('port', port(1)), put('port', port(2, unguarded)))
+    assert.ok(await eventually(() => vm.ping('10.0.0.2')))
+    for (const on of [vm, second]) await on.sh('ip addr flush dev eth0 scope global')
   })
 
   test('a client gets its IPv6 address by DHCPv6', async () => {

@@ -130,7 +130,7 @@ describe('two hosts', { skip: ovsMissing() ?? false, timeout: 120_000 }, () => {
     }
     const control = await underStream(async () => undefined)
     if (control.received < 2500) return t.skip(`the control run lost ${2500 - control.received}: too busy to tell`)
-    for (const more of [{}, { pipelineVersion: 2 }]) {
+    for (const more of [{}, { pipelineVersion: 99 }]) {
       const result = await underStream(async () => {
         for (const [side, { host, world }] of sides.entries()) {
           await host.restart(more)

@@ -4,7 +4,6 @@
  */
 import { parseIp } from '#kernel/ip.ts'
 import type { PortObject } from '#wire/objects.ts'
-import { carrierOf } from './compile/network.ts'
 import { gateOf } from './compile/port.ts'
 import { jump, REG, set, TABLE } from './pipeline.ts'
 import type { View } from './view.ts'
@@ -15,13 +14,12 @@ export interface Announcement {
   readonly frame: Buffer
 }
 
-/** Nothing for ports that are not open here, or whose network leaves this host by tunnels alone. */
+/** Nothing for ports that are not open here, or whose segment leaves this host by tunnels. */
 export function announcementsOf(id: string, view: View): readonly Announcement[] {
   const port = view.object('port', id)
-  const network = port && view.object('network', port.network_id)
-  if (!network || !port.active || !gateOf(port, view).open) return []
-  if (carrierOf(network, view)?.kind !== 'provider') return []
-  const actions = [set(REG.network, view.number('network', network.id)), jump(TABLE.encapsulate)].join(',')
+  const gate = port?.active ? gateOf(port, view) : null
+  if (!port || !gate?.open || gate.domain.carrier?.kind !== 'provider') return []
+  const actions = [set(REG.domain, gate.domain.key), jump(TABLE.encapsulate)].join(',')
   return framesOf(port).map((frame) => ({ actions, frame }))
 }
 

@@ -11,7 +11,7 @@ import type { Rule } from './pipeline.ts'
 export const OWNER = 0xde
 
 /** Rises whenever the meaning of a table or register changes; flows of two versions never mix in one frame's way. */
-export const PIPELINE_VERSION = 1
+export const PIPELINE_VERSION = 2
 
 export const OBJECT_BITS = 24
 

@@ -313,7 +313,8 @@ export class Engine {
     )
     for (const { security_group_id } of this.#world.group_member.values()) referred.add(security_group_id)
     numbers.prune('object', (key) => key === BASE || this.#desired.slotsOf(key as WireKey).length > 0)
-    numbers.prune('network', (id) => known('network')(id) || this.#relations.hostsOf(id).length > 0)
+    const segments = new Set([...this.#world.network.values()].flatMap((it) => it.segments.map(({ id }) => id)))
+    numbers.prune('network', (id) => known('network')(id) || segments.has(id))
     numbers.prune('group', (id) => referred.has(id))
     await this.#prunePorts()
   }

@@ -11,7 +11,7 @@ import type { Flow } from '#protocol/openflow/flow.ts'
 export type Rule = Omit<Flow, 'cookie'>
 
 export const TABLE = {
-  /** By ingress port, VNI or VLAN: which network and port is this? Anything unknown is dropped. */
+  /** By ingress port, VNI or VLAN: which domain and port is this? Anything unknown is dropped. */
   admit: 0,
   /** May this port speak with this MAC, IP or ARP sender? Only ports with port security pass here. */
   sourceGuard: 10,
@@ -30,7 +30,7 @@ export const TABLE = {
   localLookup: 30,
   /** Destination MAC to another host. Never reached by what came from outside: no frame leaves twice. */
   remoteLookup: 31,
-  /** Broadcast, multicast, unknown: the ports here and every host that has ports of the network. */
+  /** Broadcast, multicast, unknown: the ports here and every host that has ports of the domain. */
   flood: 32,
   floodLocal: 33,
   floodPorts: 34,
@@ -51,8 +51,8 @@ export const TABLE = {
 
 /** Registers. They live for one frame, across conntrack too. */
 export const REG = {
-  /** Network key. */
-  network: 'reg0',
+  /** Which broadcast domain: a network on one of its segments (compile/domain.ts). */
+  domain: 'reg0',
   /** Sender's port key, also its conntrack zone; 0 when the sender is not a VM port of this host. */
   from: 'reg1',
   /** Receiver's port key, also its conntrack zone. */

@@ -5,7 +5,7 @@
  * depends on a security group's *shape*, not on each of its rules. `update` answers the names of the facts that
  * changed, so that exactly what read them is compiled again.
  */
-import { type SecurityGroupObject, splitKey, type WireKey, type World } from '#wire/objects.ts'
+import { type SecurityGroupObject, type SegmentObject, splitKey, type WireKey, type World } from '#wire/objects.ts'
 
 /** What a port must know of its groups; the rules themselves are the group's own flows. */
 export interface GroupShape {
@@ -15,15 +15,25 @@ export interface GroupShape {
   readonly egressRemotes: readonly string[]
 }
 
+/** Another host that has ports of a network, bound on these segments. */
+export interface RemoteHost {
+  readonly host: string
+  readonly segment_ids: readonly string[]
+}
+
 export interface Relations {
   /** Reads `key` from `world` and answers the names of changed facts, `key` itself first. */
   update(world: World, key: WireKey): readonly string[]
-  /** Ports that are on this host, of a network, sorted. */
-  portsOf(network: string): readonly string[]
-  /** Ports of a network that are expected on this host. */
-  expectedIn(network: string): readonly string[]
+  /** Ports that are on this host, of a network and with this last segment ('': not said), sorted. */
+  portsOf(network: string, bottom: string): readonly string[]
+  /** Ports of a network that are on this host or expected there. */
+  allIn(network: string): readonly string[]
   /** Other hosts that have ports of a network, sorted. */
-  hostsOf(network: string): readonly string[]
+  hostsOf(network: string): readonly RemoteHost[]
+  /** Undefined when the network is not in the world. */
+  segmentsOf(network: string): readonly SegmentObject[] | undefined
+  /** The segments that bindings of a network's ports here stand on, each once, sorted: ids with a space between; '' where they do not say. */
+  chainsIn(network: string): readonly string[]
   /** Null when the group is not in the world. */
   shapeOf(group: string): GroupShape | null
   /** The network is in the world and administratively up. */
@@ -31,29 +41,26 @@ export interface Relations {
 }
 
 export const fact = {
-  portsOf: (network: string): string => `ports-of/${network}`,
+  portsOf: (network: string, bottom: string): string => `ports-of/${network} ${bottom}`,
+  segmentsOf: (network: string): string => `segments-of/${network}`,
+  chainsIn: (network: string): string => `chains-in/${network}`,
   hostsOf: (network: string): string => `hosts-of/${network}`,
   shapeOf: (group: string): string => `shape-of/${group}`,
   networkUp: (network: string): string => `up/${network}`,
 } as const
 
 export function createRelations(self: string): Relations {
-  const ports = createBag()
-  const expected = createBag()
+  const ports = createPlaces()
+  const segments = new Map<string, { readonly text: string; readonly list: readonly SegmentObject[] }>()
   const hosts = createBag()
   const shapes = new Map<string, GroupShape>()
   const up = new Set<string>()
 
-  const updatePort = (world: World, id: string): string[] => {
-    const port = world.port.get(id)
-    expected.put(id, port?.active === false ? port.network_id : undefined, id)
-    return ports.put(id, port?.active ? port.network_id : undefined, id).map(fact.portsOf)
-  }
-
   const updateNeighbor = (world: World, id: string): string[] => {
     const neighbor = world.neighbor.get(id)
     const elsewhere = neighbor && neighbor.host !== self ? neighbor : undefined
-    return hosts.put(id, elsewhere?.network_id, elsewhere?.host ?? '').map(fact.hostsOf)
+    const value = `${elsewhere?.segment_ids.join(',') ?? ''} ${elsewhere?.host ?? ''}`
+    return hosts.put(id, elsewhere?.network_id, value).map(fact.hostsOf)
   }
 
   const updateGroup = (world: World, id: string): string[] => {
@@ -65,14 +72,20 @@ export function createRelations(self: string): Relations {
   }
 
   const updateNetwork = (world: World, id: string): string[] => {
-    const before = up.has(id)
-    if (world.network.get(id)?.admin_state_up) up.add(id)
+    const network = world.network.get(id)
+    const [wasUp, before] = [up.has(id), segments.get(id)?.text]
+    if (network?.admin_state_up) up.add(id)
     else up.delete(id)
-    return before === up.has(id) ? [] : [fact.networkUp(id)]
+    if (network) segments.set(id, { text: JSON.stringify(network.segments), list: network.segments })
+    else segments.delete(id)
+    return [
+      ...(wasUp === up.has(id) ? [] : [fact.networkUp(id)]),
+      ...(before === segments.get(id)?.text ? [] : [fact.segmentsOf(id)]),
+    ]
   }
 
   const updaters = {
-    port: updatePort,
+    port: ports.update,
     neighbor: updateNeighbor,
     security_group: updateGroup,
     network: updateNetwork,
@@ -86,11 +99,51 @@ export function createRelations(self: string): Relations {
       const { type, id } = splitKey(key)
       return [key, ...updaters[type](world, id)]
     },
-    portsOf: ports.list,
-    expectedIn: expected.list,
-    hostsOf: hosts.list,
+    portsOf: ports.portsOf,
+    allIn: ports.allIn,
+    hostsOf: (network) => hosts.list(network).map(remoteHost),
+    segmentsOf: (network) => segments.get(network)?.list,
+    chainsIn: ports.chainsIn,
     shapeOf: (group) => shapes.get(group) ?? null,
     networkUp: (network) => up.has(network),
+  }
+}
+
+/** Where the ports of this host are: in which networks, on which segments. */
+function createPlaces() {
+  const ports = createBag()
+  const all = createBag()
+  const chains = createBag()
+  const update = (world: World, id: string): string[] => {
+    const port = world.port.get(id)
+    const chain = port?.segment_ids.join(' ') ?? ''
+    const bottom = port?.segment_ids.at(-1) ?? ''
+    all.put(id, port?.network_id, id)
+    // One that has just left and does not say where it was opens no domain.
+    const opens = port && (port.active || chain !== '')
+    return [
+      ...ports
+        .put(id, port?.active ? `${port.network_id} ${bottom}` : undefined, id)
+        .map((owner) => `ports-of/${owner}`),
+      ...chains.put(id, opens ? port.network_id : undefined, chain).map(fact.chainsIn),
+    ]
+  }
+  return {
+    update,
+    portsOf: (network: string, bottom: string) => ports.list(`${network} ${bottom}`),
+    allIn: all.list,
+    chainsIn: chains.list,
+  }
+}
+
+function remoteHost(value: string): RemoteHost {
+  const space = value.indexOf(' ')
+  return {
+    host: value.slice(space + 1),
+    segment_ids: value
+      .slice(0, space)
+      .split(',')
+      .filter((id) => id !== ''),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a host can say of an object: realized, waiting (for what), failing (why), or not supported here. Pure. */
 import { splitKey, type WireKey } from '#wire/objects.ts'
 import type { Realization, RealizationState } from '#wire/realization.ts'
-import { carrierOf } from './compile/network.ts'
+import { type Domain, domainsOf, nameOf } from './compile/domain.ts'
 import { gateOf } from './compile/port.ts'
 import { problemsOf } from './compile/security-group.ts'
 import type { View } from './view.ts'
@@ -50,7 +50,8 @@ function portStatus(id: string, view: View, findings: Findings): Status | null {
   if (!gate.open) return { generation, state: gate.blocked ? 'done' : 'pending', message: gate.why }
   const problem =
     findings.flowProblem(`port/${id}`) ??
-    firstProblem(`network/${port.network_id}`, view, findings) ??
+    unreached(gate.domain, port.network_id, view) ??
+    findings.flowProblem(`network/${port.network_id}`) ??
     gate.groups.map(([group]) => findings.flowProblem(`security_group/${group}`)).find((it) => it !== null) ??
     null
   if (problem !== null) return { generation, state: 'error', message: problem }
@@ -62,21 +63,20 @@ function portStatus(id: string, view: View, findings: Findings): Status | null {
 function networkStatus(id: string, view: View, findings: Findings): Status | null {
   const network = view.object('network', id)
   if (!network) return null
-  const problem = firstProblem(`network/${id}`, view, findings) ?? findings.dhcpProblem(id)
+  const lost = network.admin_state_up ? domainsOf(id, view).map((domain) => unreached(domain, id, view)) : []
+  const problem = lost.find((it) => it !== null) ?? findings.flowProblem(`network/${id}`) ?? findings.dhcpProblem(id)
   return { generation: network.generation, state: problem === null ? 'done' : 'error', message: problem }
 }
 
 const statusOf = { port: portStatus, network: networkStatus, security_group: groupStatus, router: routerStatus }
 
-function firstProblem(key: `network/${string}`, view: View, findings: Findings): string | null {
-  const network = view.object('network', splitKey(key).id)
-  if (network?.admin_state_up && !carrierOf(network, view)) {
-    const kinds = network.segments.map(
-      (it) => it.network_type + (it.physical_network ? ` on ${it.physical_network}` : ''),
-    )
-    return `this host reaches no segment of network ${network.id} (${kinds.join(', ') || 'it has none'})`
-  }
-  return findings.flowProblem(key)
+/** Why nothing of the domain leaves this host or comes in; null: it does. */
+function unreached({ carrier, segment, joined }: Domain, network: string, view: View): string | null {
+  if (carrier) return null
+  if (segment && joined)
+    return `this host does not reach segment ${segment.id} of network ${network} (${nameOf(segment)}), which ports here are bound on`
+  const kinds = view.segmentsOf(network)?.map(nameOf).join(', ')
+  return `this host reaches no segment of network ${network} (${kinds || 'it has none'})`
 }
 
 function groupStatus(id: string, view: View, findings: Findings): Status | null {
@@ -108,7 +108,4 @@ export function servedBy(names: readonly string[], view: View): readonly WireKey
 
 /** The networks with their ports here. */
 export const withPorts = (networks: readonly string[], view: View): WireKey[] =>
-  networks.flatMap((id) => [
-    `network/${id}` as const,
-    ...[...view.portsOf(id), ...view.expectedIn(id)].map((port) => `port/${port}` as const),
-  ])
+  networks.flatMap((id) => [`network/${id}` as const, ...view.allIn(id).map((port) => `port/${port}` as const)])

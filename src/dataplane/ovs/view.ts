@@ -4,9 +4,9 @@
  * Every read goes through a `View`, which notes the fact's name; when that fact changes, exactly its readers are
  * compiled again. Numbers are not noted: a key keeps its number for as long as anything refers to it.
  */
-import type { WireType, WireTypes, World } from '#wire/objects.ts'
+import type { SegmentObject, WireType, WireTypes, World } from '#wire/objects.ts'
 import type { Numbers, Space } from './numbers.ts'
-import { fact, type GroupShape, type Relations } from './relations.ts'
+import { fact, type GroupShape, type Relations, type RemoteHost } from './relations.ts'
 
 /** What the host has: OpenFlow port numbers of the integration bridge, by what they are for. */
 export interface LocalView {
@@ -30,10 +30,14 @@ export const emptyLocalView = (): LocalView => ({
 export interface View {
   object<T extends WireType>(type: T, id: string): WireTypes[T] | undefined
   networks(): readonly string[]
-  portsOf(network: string): readonly string[]
-  /** Not noted: no flow of another object depends on it. */
-  expectedIn(network: string): readonly string[]
-  hostsOf(network: string): readonly string[]
+  /** Active ones, by the last segment of their binding; '' where it does not say. */
+  portsOf(network: string, bottom: string): readonly string[]
+  /** Expected ones, too. Not noted: no flow of another object depends on it. */
+  allIn(network: string): readonly string[]
+  hostsOf(network: string): readonly RemoteHost[]
+  /** Undefined: the network is not known. */
+  segmentsOf(network: string): readonly SegmentObject[] | undefined
+  chainsIn(network: string): readonly string[]
   shapeOf(group: string): GroupShape | null
   networkUp(network: string): boolean
   /** Undefined while there is none. */
@@ -61,11 +65,19 @@ export function recordingView({ world, local, relations, numbers, self }: Source
       return world[type].get(id)
     },
     networks: () => [...world.network.keys()],
-    portsOf: (network) => {
-      reads.add(fact.portsOf(network))
-      return relations.portsOf(network)
+    portsOf: (network, bottom) => {
+      reads.add(fact.portsOf(network, bottom))
+      return relations.portsOf(network, bottom)
     },
-    expectedIn: relations.expectedIn,
+    allIn: relations.allIn,
+    segmentsOf: (network) => {
+      reads.add(fact.segmentsOf(network))
+      return relations.segmentsOf(network)
+    },
+    chainsIn: (network) => {
+      reads.add(fact.chainsIn(network))
+      return relations.chainsIn(network)
+    },
     hostsOf: (network) => {
       reads.add(fact.hostsOf(network))
       return relations.hostsOf(network)

@@ -55,11 +55,13 @@ const anyRule = fc
     }),
   )
 
-const segment = fc.constantFrom(
+const segments = [
   { id: 'a', network_type: 'vxlan' as const, physical_network: null, segmentation_id: 7 },
   { id: 'b', network_type: 'vlan' as const, physical_network: 'phys1', segmentation_id: 100 },
   { id: 'c', network_type: 'flat' as const, physical_network: 'phys2', segmentation_id: null },
-)
+]
+/** What a binding may say, outermost first. */
+const chain = fc.constantFrom([], ['a'], ['b'], ['c'], ['a', 'b'])
 
 const objects = {
   port: fc
@@ -79,28 +81,35 @@ const objects = {
         { maxLength: 2 },
       ),
     })
-    .map(({ id, ...more }) => port(id, more)),
-  network: fc.record({ id: few('n', 2), up: fc.boolean(), segment, dhcp: fc.boolean() }).map(({ id, up, ...it }) => ({
-    id,
-    generation: 1,
-    project_id: 'x',
-    admin_state_up: up,
-    mtu: 1450,
-    segments: [it.segment],
-    subnets: [],
-    dhcp: it.dhcp
-      ? { port_id: `d${id}`, mac_address: mac(200), fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.2' }] }
-      : null,
-    dns_domain: 'openstacklocal',
-  })),
+    .chain((it) => chain.map((ids) => port(it.id, { ...it, segment_ids: ids.map((id) => it.network_id + id) }))),
+  network: fc
+    .record({ id: few('n', 2), up: fc.boolean(), segments: fc.subarray(segments), dhcp: fc.boolean() })
+    .map(({ id, up, ...it }) => ({
+      id,
+      generation: 1,
+      project_id: 'x',
+      admin_state_up: up,
+      mtu: 1450,
+      segments: it.segments.map((segment) => ({ ...segment, id: id + segment.id })),
+      subnets: [],
+      dhcp: it.dhcp
+        ? { port_id: `d${id}`, mac_address: mac(200), fixed_ips: [{ subnet_id: 's1', ip_address: '10.0.0.2' }] }
+        : null,
+      dns_domain: 'openstacklocal',
+    })),
   neighbor: fc
     .record({
       id: fc.constantFrom('p1', 'p5', 'p6', 'p7'),
       network_id: few('n', 2),
       mac_address: fc.integer({ min: 5, max: 7 }).map(mac),
       host: few('h', 3),
+      chain,
     })
-    .map((it) => ({ ...it, ip_addresses: ['10.0.0.77', '2001:db8::77'] })),
+    .map(({ chain: ids, ...it }) => ({
+      ...it,
+      ip_addresses: ['10.0.0.77', '2001:db8::77'],
+      segment_ids: ids.map((id) => it.network_id + id),
+    })),
   chassis: fc.record({ id: few('h', 3), tunnel_ip: fc.constantFrom(null, '172.31.0.2', '172.31.0.3', 'fd00::3') }),
   security_group: fc
     .record({ id: few('g', 3), stateful: fc.boolean(), rules: fc.array(anyRule, { maxLength: 3 }) })

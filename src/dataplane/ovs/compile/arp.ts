@@ -2,11 +2,11 @@
 import { is, REG, type Rule, rule, set, TABLE } from '../pipeline.ts'
 
 /** Turns the request around into the reply (RFC 826) and sends it back through the port it came from. */
-export const arpAnswer = (network: number, ip: string, mac: string): Rule =>
+export const arpAnswer = (domain: number, ip: string, mac: string): Rule =>
   rule(
     TABLE.arpAnswer,
     10,
-    [is(REG.network, network), 'arp', 'arp_op=1', `arp_tpa=${ip}`],
+    [is(REG.domain, domain), 'arp', 'arp_op=1', `arp_tpa=${ip}`],
     [
       'move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]',
       set('eth_src', mac),

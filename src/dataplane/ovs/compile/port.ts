@@ -10,16 +10,23 @@ import type { GroupShape } from '../relations.ts'
 import type { View } from '../view.ts'
 import { covers, macsOf, prefixMatch, type Sender, sendersOf } from './addresses.ts'
 import { arpAnswer } from './arp.ts'
+import { type Domain, domainOf, domainsOf } from './domain.ts'
 
 /** Whether a port may carry traffic, and if not, the sentence that says why. */
 export type Gate =
-  | { readonly open: true; readonly ofport: number; readonly groups: readonly [string, GroupShape][] }
+  | {
+      readonly open: true
+      readonly ofport: number
+      readonly domain: Domain
+      readonly groups: readonly [string, GroupShape][]
+    }
   | { readonly open: false; readonly blocked: boolean; readonly why: string }
 
 /** `blocked`: closed by the administrator's will, which is then what the host realizes. */
 export function gateOf(port: PortObject, view: View): Gate {
-  const network = view.object('network', port.network_id)
-  if (!network) return { open: false, blocked: false, why: `network ${port.network_id} is not known here yet` }
+  const { network_id } = port
+  if (!view.segmentsOf(network_id))
+    return { open: false, blocked: false, why: `network ${network_id} is not known here yet` }
   if (!port.admin_state_up) return { open: false, blocked: true, why: 'the port is administratively down' }
   if (!view.networkUp(port.network_id)) return { open: false, blocked: true, why: 'its network is down' }
   const groups: [string, GroupShape][] = []
@@ -28,9 +35,14 @@ export function gateOf(port: PortObject, view: View): Gate {
     if (!shape) return { open: false, blocked: false, why: `security group ${id} is not known here yet` }
     groups.push([id, shape])
   }
+  const domain = domainOf(port, view)
+  if (!domain) {
+    const why = `segment ${port.segment_ids.at(-1)} of network ${network_id} is not known here yet`
+    return { open: false, blocked: false, why }
+  }
   const ofport = view.ofport('ports', port.id)
   if (ofport === undefined) return { open: false, blocked: false, why: 'no interface is plugged for it' }
-  return { open: true, ofport, groups }
+  return { open: true, ofport, domain, groups }
 }
 
 export function compilePort(id: string, view: View): Rule[] {
@@ -38,11 +50,11 @@ export function compilePort(id: string, view: View): Rule[] {
   const gate = port && gateOf(port, view)
   if (!port || !gate?.open) return []
   const key = view.number('port', id)
-  const network = view.number('network', port.network_id)
+  const { domain } = gate
   const stateful = gate.groups.some(([, shape]) => shape.stateful)
   const shared = [
-    ...admit(port, gate.ofport, key, network, stateful),
-    ...lookup(port, key, network),
+    ...admit(port, gate.ofport, key, domain.key, stateful),
+    ...lookup(port, key, port.active ? [domain] : mayBeIn(port, domain, view)),
     ...receive(port, key, stateful),
     rule(TABLE.deliver, 10, [is(REG.to, key)], [`output:${gate.ofport}`]),
   ]
@@ -56,13 +68,13 @@ export function compilePort(id: string, view: View): Rule[] {
 }
 
 /** Untagged frames only: a tag of a VM's own must not become a VLAN of the underlay. */
-const admit = (port: PortObject, ofport: number, key: number, network: number, stateful: boolean): Rule[] => [
+const admit = (port: PortObject, ofport: number, key: number, domain: number, stateful: boolean): Rule[] => [
   rule(
     TABLE.admit,
     100,
     [`in_port=${ofport}`, UNTAGGED],
     [
-      set(REG.network, network),
+      set(REG.domain, domain),
       set(REG.from, key),
       set(REG.origin, ORIGIN.vm),
       set(REG.verdict, stateful ? VERDICT.tracked : 0),
@@ -72,8 +84,8 @@ const admit = (port: PortObject, ofport: number, key: number, network: number, s
 ]
 
 /** How frames find the port: by MAC, and its addresses by ARP; a question for one's own address goes to everyone. */
-function lookup(port: PortObject, key: number, network: number): Rule[] {
-  const own = [is(REG.network, network), `dl_dst=${port.mac_address}`]
+function lookup(port: PortObject, key: number, domains: readonly Domain[]): Rule[] {
+  const own = (domain: Domain): string[] => [is(REG.domain, domain.key), `dl_dst=${port.mac_address}`]
   const moved = port.allowed_address_pairs.filter((pair) => pair.mac_address !== port.mac_address)
   // An address that may be spoken for with another MAC is for the port itself to answer.
   const addresses = port.fixed_ips
@@ -83,13 +95,19 @@ function lookup(port: PortObject, key: number, network: number): Rule[] {
   const asksForItself = addresses.map((ip) =>
     rule(TABLE.arpAnswer, 20, [is(REG.from, key), 'arp', `arp_tpa=${ip}`], [jump(TABLE.localLookup)]),
   )
-  if (!port.active) return [...fromOutside(own, found), ...asksForItself]
+  if (!port.active) return [...domains.flatMap((domain) => fromOutside(own(domain), found)), ...asksForItself]
   return [
-    rule(TABLE.localLookup, 10, own, found),
     ...asksForItself,
-    ...addresses.map((ip) => arpAnswer(network, ip, port.mac_address)),
+    ...domains.flatMap((domain) => [
+      rule(TABLE.localLookup, 10, own(domain), found),
+      ...addresses.map((ip) => arpAnswer(domain.key, ip, port.mac_address)),
+    ]),
   ]
 }
+
+/** One that has just left may not say where it was: what is still under way is for it in any domain. */
+const mayBeIn = ({ network_id, segment_ids }: PortObject, domain: Domain, view: View): readonly Domain[] =>
+  segment_ids.length > 0 ? [domain] : domainsOf(network_id, view)
 
 /**
  * A port that is expected takes what other hosts send it: they may know sooner than we that it is here, or later that
