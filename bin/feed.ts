@@ -70,7 +70,7 @@ function watchAgents({ core, settings, log, stack }: Pick<FeedParts, 'core' | 's
   }
   const timer = setInterval(() => {
     look().catch((error: unknown) => log.warn({ err: error }, 'what agents had that are down could not be moved'))
-  }, settings.agentDownTime * 500)
+  }, settings.agentDownTime * 100)
   stack.defer(() => clearInterval(timer))
 }
 

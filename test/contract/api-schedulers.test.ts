@@ -1,8 +1,10 @@
 /** Networks on DHCP agents, routers on L3 agents: chosen by the system, moved by operators, left when agents die. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SYSTEM } from '#core/hosts/agents.ts'
 import { operateInternally } from '#core/operation.ts'
+import { readNetworks } from '#feed/queries.ts'
 import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
 import { agentsOf, hostReports, silence } from '../lib/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
@@ -115,6 +117,35 @@ describe('DHCP', () => {
     assert.ok((await failover(['dhcp'])) >= 2)
     for (const one of networks) assert.deepEqual(await hostsOf(agentsAt(one)), ['h2'])
     answered(await server.admin.delete(`agents/${await idOf('h1', 'DHCP agent')}`), 204)
+  })
+
+  test('of two that have a network the longest has its wire; down and without a substitute it is the last', async () => {
+    for (const host of ['h1', 'h2']) await hostReports(server, host, { bridge_mappings: { shelf: 'br-shelf' } })
+    const network = await served({ 'provider:network_type': 'flat', 'provider:physical_network': 'shelf' })
+    const [first = ''] = await hostsOf(agentsAt(network))
+    const second = first === 'h1' ? 'h2' : 'h1'
+    const at = `agents/${await idOf(second, 'DHCP agent')}/dhcp-networks`
+    answered(await server.admin.post(at, { network_id: network['id'] }), 201)
+    const onWire = async (): Promise<string[]> => {
+      const rows = await readNetworks(server.database, '', [network['id']])
+      return (rows.get(network['id'])?.wires ?? []).map(({ host }) => host)
+    }
+    /** Bindings of one second are in no order: a look in the next one puts it right. */
+    const passesTo = async (host: string): Promise<void> => {
+      for (let look = 0; look < 30 && (await onWire())[0] !== host; look++) {
+        assert.equal(await failover(['dhcp']), 0)
+        await sleep(100)
+      }
+      assert.deepEqual(await onWire(), [host])
+    }
+    await silence(server, first)
+    await passesTo(second)
+    assert.deepEqual(await hostsOf(agentsAt(network)), ['h1', 'h2'])
+    await silence(server, second)
+    await failover(['dhcp'])
+    assert.deepEqual(await onWire(), [second], 'nobody is left')
+    await hostReports(server, first, { bridge_mappings: { shelf: 'br-shelf' } })
+    await passesTo(first)
   })
 
   test('a physical network is given only to who reaches it', async () => {

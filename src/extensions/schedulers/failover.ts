@@ -3,7 +3,8 @@
  * one. Each call is one transaction of bounded size; what it finds it locks and looks at again.
  */
 import type { Context } from '#model/define.ts'
-import { dhcpBinding, type LostBinding, routerBinding } from './bindings.ts'
+import { agent } from '#resources/agent.ts'
+import { type DhcpBinding, dhcpBinding, type LostBinding, routerBinding } from './bindings.ts'
 import { scheduleNetwork } from './dhcp.ts'
 import { scheduleRouter } from './l3.ts'
 
@@ -23,10 +24,29 @@ async function leaveNetwork(context: Context, id: string, network_id: string): P
     await context.find('dhcp_candidate', { network_id }),
     await context.load('network', network_id, 'share'),
   ]
-  if (candidates.length === 0 || !network || !(await context.load('dhcp_binding', id, 'update'))) return false
+  if (!network || !(await context.load('dhcp_binding', id, 'update'))) return false
+  if (candidates.length === 0) {
+    await standBack(context, id, network_id)
+    return false
+  }
   await context.remove(dhcpBinding, id)
   await scheduleNetwork(context, network_id)
   return true
+}
+
+/**
+ * The agent that has a network for longest answers what comes in on the wire. One that is down keeps the network and is
+ * given it anew, so that it comes after those that live.
+ */
+async function standBack(context: Context, id: string, network_id: string): Promise<void> {
+  const bindings = (await context.find('dhcp_binding', { network_id })) as unknown as DhcpBinding[]
+  const [own, others] = [bindings.find((one) => one.id === id), bindings.filter((one) => one.id !== id)]
+  const after = others.filter((one) => own && `${own.created_at} ${own.id}` < `${one.created_at} ${one.id}`)
+  if (!own || after.length === 0) return
+  const agents = await context.find(agent.name, { id: after.map(({ agent_id }) => agent_id) })
+  if (!agents.some((one) => one['alive'] === true)) return
+  await context.remove(dhcpBinding, id)
+  await context.create(dhcpBinding, { network_id, agent_id: own.agent_id, host: own.host })
 }
 
 async function leaveRouter(context: Context, id: string, router_id: string): Promise<boolean> {
