@@ -193,12 +193,18 @@ export const SWITCHED: readonly string[] = ['ovs', 'vhostuser', 'tap']
 const OWN = 'network:'
 
 /** The port as a client on the wire, if no switch of ours carries it: it is on a device, another system's, or nowhere. */
-export function clientObject(row: PortRow): DhcpClientObject | null {
+export function clientObject(row: PortRow, segment_ids: readonly string[]): DhcpClientObject | null {
   const switched = hostOf(row) !== null && SWITCHED.includes(row.binding_vif_type)
   if (switched || row.device_owner.startsWith(OWN) || row.fixed_ips.length === 0) return null
   const { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts } = portObject(row)
-  return { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }
+  return { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts, segment_ids }
 }
+
+/** The segments on whose wire `host` serves the port, where it is not known on which one it is: all that it has. */
+export const servedOn = ({ binding_segment_ids: stands }: PortRow, wires: readonly Wire[], host: string): string[] =>
+  wires.flatMap(({ segment_id, host: owner }) =>
+    owner === host && (stands.length === 0 || stands.includes(segment_id)) ? [segment_id] : [],
+  )
 
 /** Who serves the network on wires; nobody while it has no DHCP. */
 export const wiresOf = (row: NetworkRow | null): readonly Wire[] =>

@@ -22,8 +22,8 @@ export interface PortEntry {
   /** By host where it is expected. */
   readonly expected: ReadonlyMap<string, Item<'port'>>
   readonly neighbor: Item<'neighbor'> | null
-  /** For the host that serves its wire; null: a switch carries it. */
-  readonly client: Item<'dhcp_client'> | null
+  /** For hosts that serve wires, by the segments of these, made when first asked for; null: a switch carries it. */
+  readonly clients: Map<string, Item<'dhcp_client'>> | null
   /** By group, made when first asked for; one map as long as the port's addresses stay the same. */
   readonly members: Map<string, Item<'group_member'>>
 }
@@ -34,8 +34,6 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
   const hosts = hostsOf(row)
   const [port, neighbor] = [portObject(row), host === null ? null : neighborObject(row, host)]
   const same = before && isDeepStrictEqual(before.port.object, port) ? before.port : null
-  const client = clientObject(row)
-  const sameClient = client && isDeepStrictEqual(before?.client?.object, client) ? before?.client : null
   const sameNeighbor = neighbor && isDeepStrictEqual(before?.neighbor?.object, neighbor) ? before?.neighbor : null
   return {
     row,
@@ -44,7 +42,7 @@ export function entryOf(row: PortRow, before: PortEntry | undefined): PortEntry 
     expected: new Map(row.expected_on.map((one) => [one.host, expectedItem(row, one, before)])),
     port: same ?? createItem('port', port),
     neighbor: sameNeighbor ?? (neighbor && createItem('neighbor', neighbor)),
-    client: sameClient ?? (client && createItem('dhcp_client', client)),
+    clients: clientsOf(row, before),
     members: before && isDeepStrictEqual(addressesOf(before.row), addressesOf(row)) ? before.members : new Map(),
   }
 }
@@ -60,6 +58,24 @@ function expectedItem(row: PortRow, at: ExpectedRow, before: PortEntry | undefin
 }
 
 const addressesOf = ({ fixed_ips, allowed_address_pairs }: PortRow): unknown => [fixed_ips, allowed_address_pairs]
+
+/** The old ones as long as they say the same. */
+function clientsOf(row: PortRow, before: PortEntry | undefined): PortEntry['clients'] {
+  const client = clientObject(row, [])
+  const same = before?.clients && isDeepStrictEqual(clientObject(before.row, []), client)
+  return client && (same ? (before?.clients ?? null) : new Map())
+}
+
+/** The port as the host that serves these segments is to have it; null: a switch carries it. */
+export function clientItem({ row, clients }: PortEntry, segmentIds: readonly string[]): Item<'dhcp_client'> | null {
+  const key = segmentIds.join(' ')
+  const known = clients?.get(key)
+  const object = known ? null : clientObject(row, segmentIds)
+  if (!object) return known ?? null
+  const item = createItem('dhcp_client', object)
+  clients?.set(key, item)
+  return item
+}
 
 export function memberItem(entry: PortEntry, group: string): Item<'group_member'> {
   const known = entry.members.get(group)

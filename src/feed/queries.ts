@@ -63,7 +63,7 @@ export async function readPorts(database: Database, topics: PortTopics): Promise
 }
 
 /** Of the hosts that the network's DHCP is bound to and that reach the segment, the one that is bound for longest. */
-const WIRES = `select coalesce(json_agg(json_build_object('segment_id', w.segment_id, 'host', w.host)), '[]') from (
+const WIRES = `select coalesce(json_agg(json_build_object('segment_id', w.segment_id, 'host', w.host) order by w.segment_id), '[]') from (
   select distinct on (s.id) s.id as segment_id, b.host
     from network_segments s join dhcp_bindings b on b.network_id = s.network_id
     where s.network_id = n.id and s.physical_network is not null and exists (

@@ -3,7 +3,7 @@
  * topics. Whatever the feed has told an agent, after convergence it must equal this.
  *
  * The closure of a host: its bound ports, and those expected on it; their networks, and those whose DHCP it serves; every port bound elsewhere
- * in those networks, and the chassis of their hosts; the routers placed on it, and those with an interface in those
+ * in those networks, and the chassis of the hosts these are on or expected on; the routers placed on it, and those with an interface in those
  * networks; the security groups of its ports; the members of every group those name as remote; the ports that no switch
  * carries on the segments whose wire it serves.
  */
@@ -14,6 +14,8 @@ import {
   expectedObject,
   type GroupRow,
   groupObject,
+  hostOf,
+  hostsOf,
   memberObject,
   type NetworkRow,
   neighborObject,
@@ -23,6 +25,7 @@ import {
   type RouterRow,
   remotesOf,
   routerObject,
+  servedOn,
   wiresOf,
 } from './derive.ts'
 import { createItem, type Item } from './item.ts'
@@ -83,7 +86,8 @@ export async function recompute(
   const networks = await readNetworks(database, dnsDomain, near)
   const routers = await readRouters(database, [], [host], near)
   const groups = await readGroups(database, [...new Set(ports.flatMap(({ security_group_ids }) => security_group_ids))])
-  const hosts = [...new Set(neighbors.map(({ binding_host }) => binding_host))]
+  const bound = [...neighbors, ...ports].filter((row) => hostOf(row) !== null)
+  const hosts = [...new Set(bound.flatMap(hostsOf))].filter((one) => one !== host)
   const chassis = await readChassis(database, hosts)
   const items: Item[] = [
     ...ports.map((row) => createItem('port', objectFor(row, host))),
@@ -105,10 +109,8 @@ function objectFor(row: PortRow, host: string): PortObject {
 }
 
 function clientsFor(row: PortRow, host: string, network: NetworkRow | null): Item[] {
-  const segments = wiresOf(network).flatMap((wire) => (wire.host === host ? [wire.segment_id] : []))
-  const stands = row.binding_segment_ids
-  const here = segments.some((segment) => stands.length === 0 || stands.includes(segment))
-  const object = here ? clientObject(row) : null
+  const segments = servedOn(row, wiresOf(network), host)
+  const object = segments.length > 0 ? clientObject(row, segments) : null
   return object ? [createItem('dhcp_client', object)] : []
 }
 

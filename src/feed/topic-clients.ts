@@ -3,10 +3,10 @@
  * send their requests there. Which host it is for a segment, the network's row says.
  */
 import { keyOf, type WireKey } from '#wire/objects.ts'
-import type { Wire } from './derive.ts'
+import { servedOn, type Wire } from './derive.ts'
 import type { Item } from './item.ts'
 import type { Marks } from './marks.ts'
-import type { PortEntry } from './port-entry.ts'
+import { clientItem, type PortEntry } from './port-entry.ts'
 
 interface ClientTopic {
   readonly ports: Map<string, PortEntry>
@@ -26,12 +26,10 @@ export class ClientTopics {
   }
 
   lookup(host: string, entry: PortEntry | undefined): Item<'dhcp_client'> | null {
-    if (!entry?.client) return null
-    const { network_id, binding_segment_ids: stands } = entry.row
-    const wires = this.#networks.get(network_id)?.wires ?? []
-    // Where it is not known on which segment a port is, all that have a server are served.
-    const here = wires.some((wire) => wire.host === host && (stands.length === 0 || stands.includes(wire.segment_id)))
-    return here ? entry.client : null
+    if (!entry?.clients) return null
+    const wires = this.#networks.get(entry.row.network_id)?.wires ?? []
+    const segments = servedOn(entry.row, wires, host)
+    return segments.length > 0 ? clientItem(entry, segments) : null
   }
 
   /** Of `network`, for whichever host. */
@@ -68,7 +66,7 @@ export class ClientTopics {
       const topic = network === undefined ? undefined : this.#networks.get(network)
       if (!topic) continue
       const was = topic.ports.get(id)
-      const is = after?.row.network_id === network && after?.client ? after : null
+      const is = after?.row.network_id === network && after?.clients ? after : null
       if (is) topic.ports.set(id, is)
       else topic.ports.delete(id)
       if (was || is) this.#marks.add(new Set(topic.wires.map(({ host }) => host)), [keyOf('dhcp_client', id)])

@@ -237,7 +237,7 @@ export class Topics {
   }
 
   #mattersNow(row: PortRow): boolean {
-    return this.#matters(row.network_id, hostsOf(row), row.security_group_ids, clientObject(row) !== null)
+    return this.#matters(row.network_id, hostsOf(row), row.security_group_ids, clientObject(row, []) !== null)
   }
 
   #replacePort(id: string, row: PortRow | null): void {

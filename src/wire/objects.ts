@@ -113,7 +113,7 @@ export interface NeighborObject {
   readonly segment_ids: readonly string[]
 }
 
-/** Another host that ports of our networks live on, version 1. Id: the host's name. */
+/** Another host that ports of our networks live on, or may come to, version 1. Id: the host's name. */
 export interface ChassisObject {
   readonly id: string
   /** Tunnel endpoint (VTEP); null when the host has none. */
@@ -160,6 +160,8 @@ export interface DhcpClientObject {
   readonly fixed_ips: readonly { readonly subnet_id: string; readonly ip_address: string }[]
   readonly dns_name: string
   readonly extra_dhcp_opts: readonly DhcpOptionObject[]
+  /** Where it is served: of the segments it may be on those whose wire is this host's. */
+  readonly segment_ids: readonly string[]
 }
 
 /**

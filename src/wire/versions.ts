@@ -198,6 +198,7 @@ const dhcpClient1 = record({
   fixed_ips: list(fixedIp),
   dns_name: text,
   extra_dhcp_opts: list(dhcpOption),
+  segment_ids: list(text),
 })
 
 /** The compiler refuses this table when an interface in `objects.ts` and its newest shape differ. */

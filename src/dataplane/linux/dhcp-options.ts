@@ -5,7 +5,7 @@
  * what a line of dnsmasq's would take for something else is quoted. Commas stay: after the name they part values.
  * Whether dnsmasq knows the name and takes the value, it is asked itself (`dhcp-check.ts`).
  */
-import type { DhcpClientObject, DhcpOptionObject } from '#wire/objects.ts'
+import type { DhcpClientObject, DhcpOptionObject, PortObject } from '#wire/objects.ts'
 
 /** One option of one port; `body` is its line of `dhcp-optsfile` without the tags that name the port. */
 export interface PortOption {
@@ -63,7 +63,7 @@ const LINE_BYTES = 900
 const LAST_CODE = { 4: 255, 6: 65_535 }
 
 /** `macs`: of all ports of the network; a client identifier made of another's would take that port's requests. */
-export function askedBy(port: DhcpClientObject, macs: ReadonlySet<string>): Asked {
+export function askedBy(port: DhcpClientObject | PortObject, macs: ReadonlySet<string>): Asked {
   const options: PortOption[] = []
   const leftOut: LeftOut[] = []
   const clientIds: Partial<Record<4 | 6, string>> = {}

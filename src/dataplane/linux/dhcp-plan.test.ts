@@ -246,7 +246,7 @@ test("a port's own options are told to requests of its MAC", () => {
 
 test('who is served on the wire has a line as ports of this host have; who is both has one', () => {
   const client = ({ id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }: PortObject) => {
-    const only = { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts }
+    const only = { id, network_id, mac_address, fixed_ips, dns_name, extra_dhcp_opts, segment_ids: [] }
     return [id, only] as const
   }
   const bootfile = { opt_name: 'bootfile-name', opt_value: 'metal.0', ip_version: 4 } as const

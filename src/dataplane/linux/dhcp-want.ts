@@ -1,7 +1,7 @@
 /** What DHCP should look like on this host, derived from wire objects, and the files dnsmasq reads for it. Pure. */
 import { formatIp, networkOf, parseIp, parsePrefix } from '#kernel/ip.ts'
 import { fingerprint } from '#kernel/fingerprint.ts'
-import type { DhcpClientObject, NetworkObject, SubnetObject, World } from '#wire/objects.ts'
+import type { DhcpClientObject, NetworkObject, PortObject, SubnetObject, World } from '#wire/objects.ts'
 import {
   type Asked,
   askedBy,
@@ -48,13 +48,16 @@ export const dhcpDevice = (networkId: string): string => `dh${networkId.replaceA
 
 const LEASE_SECONDS = 86_400
 
+/** A port as its server sees it. */
+type Client = DhcpClientObject | PortObject
+
 /**
  * One server per network that has a DHCP port; leases for the ports bound to this host, and for those that it serves on
  * the wire.
  */
 export function dhcpWants(world: Pick<World, 'network' | 'port' | 'dhcp_client'>): DhcpWant[] {
   // While a port comes to this host it may be both.
-  const clients = new Map<string, DhcpClientObject>([...world.dhcp_client, ...world.port])
+  const clients = new Map<string, Client>([...world.dhcp_client, ...world.port])
   const ports = Map.groupBy(
     [...clients.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     (port) => port.network_id,
@@ -68,7 +71,7 @@ export function dhcpWants(world: Pick<World, 'network' | 'port' | 'dhcp_client'>
 function dhcpWant(
   network: NetworkObject,
   dhcp: NonNullable<NetworkObject['dhcp']>,
-  ports: readonly DhcpClientObject[],
+  ports: readonly Client[],
 ): DhcpWant {
   const subnets = network.subnets.filter((subnet) => subnet.enable_dhcp).sort((a, b) => (a.id < b.id ? -1 : 1))
   const byId = new Map(network.subnets.map((subnet) => [subnet.id, subnet]))
@@ -95,7 +98,7 @@ function dhcpWant(
   }
 }
 
-function leasesOf(port: DhcpClientObject, { clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
+function leasesOf(port: Client, { clientIds }: Asked, subnets: readonly SubnetObject[]): Lease[] {
   const given = new Map(subnets.filter(assignsAddresses).map(({ id, ip_version }) => [id, ip_version]))
   return port.fixed_ips.flatMap(({ subnet_id, ip_address }) => {
     const version = given.get(subnet_id)

@@ -112,7 +112,7 @@ test('who is served on the wire has flows while there is a server here, and all 
   const { put, desired, local } = opened()
   const client = (id: string, n: number) => {
     const mac_address = `02:00:00:00:00:0${n}`
-    return { id, network_id: 'n1', mac_address, fixed_ips: [], dns_name: '', extra_dhcp_opts: [] }
+    return { id, network_id: 'n1', mac_address, fixed_ips: [], dns_name: '', extra_dhcp_opts: [], segment_ids: ['s'] }
   }
   put('dhcp_client/p8', client('p8', 8))
   assert.equal(desired.slotsOf('dhcp_client/p8').length, 0)

@@ -32,7 +32,7 @@ export interface Relations {
   hostsOf(network: string): readonly RemoteHost[]
   /** Undefined when the network is not in the world. */
   segmentsOf(network: string): readonly SegmentObject[] | undefined
-  /** The segments that bindings of a network's ports here stand on, each once, sorted: ids with a space between; '' where they do not say. */
+  /** The segments that bindings of a network's ports here stand on, and wires served here, each once, sorted: ids with a space between; '' where they do not say. */
   chainsIn(network: string): readonly string[]
   /** Null when the group is not in the world. */
   shapeOf(group: string): GroupShape | null
@@ -92,7 +92,7 @@ export function createRelations(self: string): Relations {
     chassis: () => [],
     router: () => [],
     group_member: () => [],
-    dhcp_client: () => [],
+    dhcp_client: ports.updateClient,
   }
   return {
     update: (world, key) => {
@@ -128,8 +128,20 @@ function createPlaces() {
       ...chains.put(id, opens ? port.network_id : undefined, chain).map(fact.chainsIn),
     ]
   }
+  const served = new Map<string, readonly string[]>()
+  /** A segment on whose wire somebody is served is open here as one with ports is. */
+  const updateClient = (world: World, id: string): string[] => {
+    const client = world.dhcp_client.get(id)
+    const [before, now] = [served.get(id) ?? [], client?.segment_ids ?? []]
+    if (client) served.set(id, now)
+    else served.delete(id)
+    const owner = (segment: string) => (now.includes(segment) ? client?.network_id : undefined)
+    const changed = [...before, ...now].flatMap((segment) => chains.put(`${id} ${segment}`, owner(segment), segment))
+    return [...new Set(changed)].map(fact.chainsIn)
+  }
   return {
     update,
+    updateClient,
     portsOf: (network: string, bottom: string) => ports.list(`${network} ${bottom}`),
     allIn: all.list,
     chainsIn: chains.list,

@@ -126,6 +126,7 @@ const objects = {
       id: fc.constantFrom('p1', 'p8', 'p9'),
       network_id: few('n', 2),
       mac_address: fc.constantFrom(mac(1), mac(8), mac(9)),
+      segment_ids: fc.subarray(['a', 'b', 'c']),
     })
     .map((it) => ({ ...it, fixed_ips: [], dns_name: '', extra_dhcp_opts: [] })),
 }

@@ -18,7 +18,8 @@ export function compileDhcpClient(id: string, view: View): Rule[] {
   const { dhcp } = network
   const server = view.ofport('dhcp', network.id)
   if (server === undefined) return []
-  return domainsOf(network.id, view).flatMap(({ key }) => served(client, dhcp, server, key))
+  const domains = domainsOf(network.id, view).filter(({ segment }) => client.segment_ids.includes(segment?.id ?? ''))
+  return domains.flatMap(({ key }) => served(client, dhcp, server, key))
 }
 
 function served(client: DhcpClientObject, dhcp: DhcpPortObject, server: number, domain: number): Rule[] {
