@@ -1,13 +1,13 @@
 /** Delivers to one destination, a batch at a time: take, send, keep the answer. A crash between any two repeats at most. */
 import type { Logger } from '#kernel/log.ts'
 import type { Destination, Sent, TakenEvent } from './event.ts'
-import { eventDelay, type Pace, paced, pause, START } from './pace.ts'
+import { eventDelay, type Outcome, type Pace, paced, pause, START } from './pace.ts'
 import type { Queue } from './queue.ts'
 
 export interface DelivererOptions {
   readonly queue: Queue
   readonly destination: Destination
-  /** Milliseconds a request may take. */
+  /** Milliseconds a request may take; more after some that were too slow. */
   readonly timeoutMs: number
   /** Milliseconds between batches that are not full, so that events gather. */
   readonly gatherMs: number
@@ -30,11 +30,11 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   let pace: Pace = START
   /** Whether those that go alone have their turn. */
   let alone = false
-  const take = async (): Promise<{ events: TakenEvent[]; alone: boolean }> => {
+  const take = async (timeMs: number): Promise<{ events: TakenEvent[]; alone: boolean }> => {
     alone = !alone
     for (const turn of [alone, !alone]) {
       const limit = turn ? 1 : Math.min(pace.size, destination.batch)
-      const request = { destination: destination.name, limit, alone: turn, holdMs: timeoutMs + SLACK_MS }
+      const request = { destination: destination.name, limit, alone: turn, holdMs: timeMs + SLACK_MS }
       const events = await queue.take(request)
       if (events.length > 0) return { events, alone: turn }
     }
@@ -42,23 +42,37 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   }
   return {
     step: async (signal = new AbortController().signal) => {
+      const timeMs = timeoutMs * pace.time
       const began = performance.now()
-      const { events, alone: byItself } = await take()
+      const { events, alone: byItself } = await take(timeMs)
       if (events.length === 0 || signal.aborted) return null
       // What we took may be taken by others when its time is up: the request ends before, however slow taking was.
-      const left = Math.max(1, Math.ceil(timeoutMs - (performance.now() - began)))
-      const sent = await destination.send(events, AbortSignal.any([signal, AbortSignal.timeout(left)]))
+      const left = Math.max(1, Math.ceil(timeMs - (performance.now() - began)))
+      const { sent, outcome } = await sendWithin(destination, events, left, signal)
       await keep(options, events, sent, random)
       witness(options, events.length, sent, pace)
       const { kind } = sent
-      const answered = kind === 'fault' && sent.answered
       // One that is set apart says nothing of the others.
-      if (byItself && answered) return 0
-      pace = paced(pace, kind, answered, events.length, destination.batch)
+      if (byItself && kind === 'fault' && sent.answered) return 0
+      pace = paced(pace, outcome, events.length, destination.batch)
       if (kind === 'fault') return pause(pace.faults, random())
       return byItself || events.length >= destination.batch ? 0 : gatherMs
     },
   }
+}
+
+async function sendWithin(
+  destination: Destination,
+  events: readonly TakenEvent[],
+  ms: number,
+  signal: AbortSignal,
+): Promise<{ sent: Sent; outcome: Outcome }> {
+  const began = performance.now()
+  const time = AbortSignal.timeout(ms)
+  const sent = await destination.send(events, AbortSignal.any([signal, time]))
+  const { kind } = sent
+  if (kind === 'judged') return { sent, outcome: { kind, took: (performance.now() - began) / ms } }
+  return { sent, outcome: { kind, answered: sent.answered, late: time.aborted } }
 }
 
 async function keep(

@@ -25,6 +25,8 @@ export interface Request {
 export interface Reply {
   readonly status: number
   readonly body?: unknown
+  /** The connection is broken off in the middle of the body. */
+  readonly cut?: boolean
 }
 
 export interface JsonServer extends AsyncDisposable {
@@ -41,8 +43,13 @@ export async function jsonServer(answer: (request: Request) => Promise<Reply | n
     const reply = await answer({ method, path: url, headers, body: text === '' ? undefined : JSON.parse(text) })
     if (reply === null) response.destroy()
     else {
-      response.writeHead(reply.status, { 'content-type': 'application/json' })
-      response.end(reply.body === undefined ? undefined : JSON.stringify(reply.body))
+      const said = reply.body === undefined ? '' : JSON.stringify(reply.body)
+      response.writeHead(reply.status, {
+        'content-type': 'application/json',
+        ...(reply.status !== 204 && { 'content-length': Buffer.byteLength(said) }),
+      })
+      if (reply.cut) response.write(said.slice(0, said.length / 2), () => response.destroy())
+      else response.end(said)
     }
   }
   const server = createServer((request, response) => {
@@ -64,8 +71,11 @@ export interface NovaStub extends JsonServer {
   readonly taken: NovaEvent[]
   /** Requests for events, answered or not. */
   readonly requests: NovaEvent[][]
-  /** Whole requests are answered so instead: a status, `break` the connection, or `forget` after having taken all. */
-  fault: ((events: readonly NovaEvent[]) => number | 'break' | 'forget' | null) | null
+  /**
+   * Whole requests are answered so instead: a status, `break` the connection; after having taken all: `forget` to answer,
+   * `cut` the connection in the middle of the answer, answer `nonsense`.
+   */
+  fault: ((events: readonly NovaEvent[]) => number | 'break' | 'forget' | 'cut' | 'nonsense' | null) | null
   /** The code of one event; 200 without. */
   code: ((event: NovaEvent) => number) | null
   delayMs: number
@@ -106,13 +116,15 @@ function takeEvents(state: Omit<NovaStub, keyof JsonServer>, events: NovaEvent[]
   const codes = events.map((event) => state.code?.(event) ?? 200)
   state.taken.push(...events.filter((_, index) => codes[index] === 200))
   if (fault === 'forget') return null
+  if (fault === 'nonsense') return { status: 200, body: 'taken' }
   if (!codes.includes(200)) return notFound
   const told = events.map((event, index) => ({
     ...event,
     code: codes[index],
     status: codes[index] === 200 ? (event.status ?? 'completed') : 'failed',
   }))
-  return { status: codes.every((code) => code === 200) ? 200 : 207, body: { events: told } }
+  const status = codes.every((code) => code === 200) ? 200 : 207
+  return { status, body: { events: told }, cut: fault === 'cut' }
 }
 
 function aggregates(state: Omit<NovaStub, keyof JsonServer>, { method, path, body }: Request): Reply {
