@@ -68,7 +68,7 @@ async function serve(role: Role, { settings, coreSettings, url, log, stack }: Se
     const tells = { database, notifier, settings, keystone, registry: metrics, log: log.child({ component: 'outbox' }) }
     serveOutbox(tells, stack)
     serveFollowers({ ...tells, log: log.child({ component: 'drivers' }) }, core.settings.mechanismDrivers, stack)
-    serveTors({ core, notifier, settings, registry: metrics, log: log.child({ component: 'tors' }) }, stack)
+    await serveTors({ core, notifier, settings, registry: metrics, log: log.child({ component: 'tors' }) }, stack)
     const tidy = async (): Promise<void> => {
       await maintainChangeLog(database, { keepSeconds: settings.changeRetention })
       await forgetKeys(database, settings.idempotencyRetention)

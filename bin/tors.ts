@@ -5,6 +5,7 @@ import type { Logger } from '#kernel/log.ts'
 import type { Registry } from '#kernel/metrics.ts'
 import type { ServerSettings } from '#launch/settings.ts'
 import type { Notifier } from '#store/notify.ts'
+import { readKnown } from '#tor/queries.ts'
 import { startTors } from '#tor/service.ts'
 
 export interface TorParts {
@@ -15,10 +16,13 @@ export interface TorParts {
   readonly log: Logger
 }
 
-/** Looks after them until the stack is disposed; nothing when there are none. */
-export function serveTors({ core, notifier, settings, registry, log }: TorParts, stack: AsyncDisposableStack): void {
+/** Looks after them until the stack is disposed; nothing when there are none and never were. */
+export async function serveTors(
+  { core, notifier, settings, registry, log }: TorParts,
+  stack: AsyncDisposableStack,
+): Promise<void> {
   const { tors, torTlsCertificate, torTlsKey, torTlsCa } = settings
-  if (tors.length === 0) return
+  if (tors.length === 0 && (await readKnown(core.database)).size === 0) return
   const read = (path: string): string => readFileSync(path, 'utf8')
   const tls =
     torTlsCertificate === null || torTlsKey === null || torTlsCa === null

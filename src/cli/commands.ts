@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'what Nova and Placement were told, what waits, and telling it again',
     load: async () => (await import('./outbox.ts')).outboxCommand,
   },
+  tor: {
+    summary: 'how the hardware switches are that the server configures, and forgetting one',
+    load: async () => (await import('./tor.ts')).torCommand,
+  },
   explain: {
     summary: 'why a port is bound as it is, or not, and where it could be',
     load: async () => (await import('./explain.ts')).explainCommand,

@@ -75,6 +75,7 @@ export type RefusalReason =
   | 'device_not_found'
   | 'tor_absent'
   | 'tor_unreachable'
+  | 'tor_not_configured'
   | 'segment_ids_exhausted'
   | 'provider_not_responsible'
   | 'driver_failed'

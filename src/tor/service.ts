@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Core } from '#core/operation.ts'
+import { TOR_AGENT } from '#drivers/mechanism/vtep/driver.ts'
 import { createTor, type Tor, type TorStatus } from '#drivers/mechanism/vtep/tor.ts'
 import { type TorNetwork, wantOf } from '#drivers/mechanism/vtep/want.ts'
 import type { Logger } from '#kernel/log.ts'
@@ -17,8 +18,8 @@ import { holdLease } from '#store/lease.ts'
 import { measure, type TorMetrics } from './metrics.ts'
 import { createEvader, type Evader } from './evade.ts'
 import { readKnown, readSpans } from './queries.ts'
-import { type Known, storeReport, torReport, type TorReport, UNKNOWN } from './report.ts'
-import { dirtyNetworks, type Span, spannedNetworks, type TorSetting } from './spans.ts'
+import { type Known, lasting, retire, storeReport, torReport, type TorReport, UNKNOWN } from './report.ts'
+import { type Change, dirtyNetworks, type Span, spannedNetworks, type TorSetting } from './spans.ts'
 
 export interface TorsOptions {
   readonly core: Core
@@ -74,9 +75,15 @@ interface Work extends TorsOptions {
 async function serve(work: Work, signal: AbortSignal): Promise<void> {
   const { core, tors, tls, hint, log, retry } = work
   const reader = await createChangeReader({ database: core.database, from: null, hint, log })
+  const retired = await retire(
+    core,
+    tors.map(({ name }) => name),
+  )
+  for (const { name } of retired) log.warn({ name }, 'a ToR is not in the settings any more: it keeps what it holds')
   const state = {
     spans: new Map((await readSpans(core.database, null)).map((span) => [span.id, span])),
     known: await readKnown(core.database),
+    retired: new Map(retired.map((setting) => [setting.name, setting])),
   }
   const served = tors.map((setting): Served => {
     const connection = { target: setting.target, ...(tls && { tls }), ...(retry && { retry }) }
@@ -96,6 +103,7 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
   if (signal.aborted) await reader.close()
   ask(served, state, [...state.spans.keys()])
   const reading = reader.run(async (rows) => {
+    if (forgotten(rows, state)) ask(served, state, [...state.spans.keys()])
     const dirty = [...dirtyNetworks(rows, state.spans)]
     if (dirty.length === 0) return
     const found = new Map((await readSpans(core.database, dirty)).map((span) => [span.id, span]))
@@ -111,6 +119,16 @@ interface State {
   readonly spans: Map<string, Span>
   /** By ToR. */
   readonly known: Map<string, Known>
+  /** Not configured any more, but not forgotten either: what is behind them is still behind them. */
+  readonly retired: Map<string, TorSetting>
+}
+
+/** Takes out ToRs that are not configured and whose agents were deleted. Answers whether there were any. */
+function forgotten(rows: readonly Change[], { known, retired }: State): boolean {
+  const gone = rows.flatMap(({ kind, before, after }) =>
+    kind === 'agent' && before?.['agent_type'] === TOR_AGENT && !after ? [String(before['host'])] : [],
+  )
+  return gone.filter((name) => retired.delete(name) && known.delete(name)).length > 0
 }
 
 function replace<T>(all: Map<string, T>, id: string, one: T | undefined): void {
@@ -119,11 +137,12 @@ function replace<T>(all: Map<string, T>, id: string, one: T | undefined): void {
 }
 
 /** Works out what these networks are at each ToR, and hands a ToR all that it should hold when one of them changed. */
-function ask(served: readonly Served[], { spans, known }: State, dirty: readonly string[]): void {
+function ask(served: readonly Served[], { spans, known, retired }: State, dirty: readonly string[]): void {
   const tunnelIps = Object.fromEntries(
     [...known].flatMap(([name, { tunnel_ip }]) => (tunnel_ip === null ? [] : [[name, tunnel_ip] as const])),
   )
-  const settings = served.map(({ setting }) => setting)
+  // Of two at one physical network the one that is configured counts.
+  const settings = [...retired.values(), ...served.map(({ setting }) => setting)]
   const networks = spannedNetworks(
     settings,
     dirty.flatMap((id) => spans.get(id) ?? []),
@@ -170,7 +189,7 @@ async function say(
   { state, reason }: TorStatus,
   startedAt: string,
 ): Promise<void> {
-  const news = !isDeepStrictEqual(report, one.said)
+  const news = !one.said || !isDeepStrictEqual(lasting(report), lasting(one.said))
   const due = state !== 'unreachable' && performance.now() - one.saidAt >= heartbeatMs
   // Nothing is known before the first attempt has ended.
   if ((state === 'unreachable' && reason === null) || (!news && !due)) return

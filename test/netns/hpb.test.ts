@@ -57,6 +57,8 @@ interface TorAgent {
     readonly unreachable: string | null
     readonly problems: readonly { readonly reason: string; readonly facts: unknown }[]
     readonly tunnel_ip: string
+    readonly reconciled_at: string | null
+    readonly last_error: unknown
     readonly foreign_vlans: readonly (readonly [number, number])[]
   }
 }
@@ -148,14 +150,21 @@ after(async () => {
 test('ToRs are agents, alive, and say what they are', { skip }, async () => {
   const one = await torAgent('tor1')
   assert.equal(one.alive, true)
-  assert.deepEqual(one.configurations, {
+  const { reconciled_at, last_error, ...rest } = one.configurations
+  assert.ok(Date.now() - Date.parse(reconciled_at ?? '') < 90_000, `compared at ${reconciled_at}`)
+  assert.equal(last_error, null)
+  assert.deepEqual(rest, {
     physical_network: 'physnet-tor1',
     switch: 'tor1',
+    target: `unix:${lab.paths.ovsdb('tor1')}`,
     tunnel_ip: '172.31.0.201',
     ports: { h1: 'to-h1' },
+    configured: true,
     foreign_vlans: [],
     unreachable: null,
     problems: [],
+    vlan_bindings: 0,
+    remote_macs: 0,
   })
 })
 

@@ -43,6 +43,8 @@ export interface TorRig {
   readonly switches: readonly Switch[]
   /** Services at work; `start` adds one, for these ToRs or for all. */
   readonly running: Tors[]
+  /** Of the service that was started last. */
+  metrics(): Promise<string>
   start(settings?: readonly TorSetting[]): Tors
   /** The host's agent says what it is plugged into, and `services` beside its switch. */
   report(host: string, tunneling_ip: string | null, services?: Record<string, object>): Promise<boolean>
@@ -95,18 +97,21 @@ export async function torRig(): Promise<TorRig> {
   const notifier = createNotifier(server.databaseUrl, silentLogger)
   const switches = [await startSwitch('tor1', '192.0.2.201'), await startSwitch('tor2', '192.0.2.202')]
   const running: Tors[] = []
+  let registry = createRegistry()
   const rig: TorRig = {
     server,
     switches,
     running,
+    metrics: () => registry.metrics(),
     start: (tors = switches.map(({ setting }) => setting)) => {
+      registry = createRegistry()
       const served = startTors({
         core: server.core,
         tors,
         tls: null,
         hint: () => notifier.hint(),
         heartbeatMs: 1_000,
-        registry: createRegistry(),
+        registry,
         log: silentLogger,
         retry: { firstMs: 20, maxMs: 100 },
         leaseSeconds: 2,

@@ -38,6 +38,8 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     `Tell ${driver} the switch port that leads to ${host}, and map the switch's physical network on the host, if it stands below a switch at all.`,
   tor_unreachable: ({ tor, unreachable }) =>
     `Mend the way to the database of switch ${tor}${unreachable ? ` (${unreachable})` : ''}; ports are bound below it once it answers.`,
+  tor_not_configured: ({ tor }) =>
+    `Name switch ${tor} in the settings again (tors), or move the ports below it and take it out for good: deuteron tor forget ${tor}.`,
   segment_ids_exhausted: ({ wanted }) =>
     `Give ${listed(Array.isArray(wanted) ? wanted.map((one) => kindOf(one)) : wanted)} more segmentation ids (network_segment_ranges or network_vlan_ranges), or remove networks that hold some.`,
   provider_not_responsible: ({ error, wanted, responsible }, { driver }) =>

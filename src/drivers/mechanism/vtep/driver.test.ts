@@ -93,6 +93,14 @@ test('a ToR that was not heard of is unreachable, with what was last known', () 
   })
 })
 
+test('a ToR that was taken out of the settings says so, whether it was heard of or not', () => {
+  for (const alive of [true, false]) {
+    const gone = tor('tor1', ['h1'], { alive })
+    const answer = ask({ tors: [{ ...gone, configurations: { ...gone.configurations, configured: false } }] })
+    assert.equal((answer as { refused: string }).refused, 'tor_not_configured')
+  }
+})
+
 test('of two ToRs above a host the one that lives is taken', () => {
   const both = agent('h1', { bridge_mappings: { 'physnet-tor1': 'a', 'physnet-tor2': 'b' } })
   const tors = [tor('tor1', ['h1'], { alive: false }), tor('tor2', ['h1'])]

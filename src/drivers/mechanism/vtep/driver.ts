@@ -19,6 +19,8 @@ export interface TorConfigurations {
   readonly switch: string
   /** Physical port by the host it leads to. */
   readonly ports: Readonly<Record<string, string>>
+  /** False: it was taken out of the settings and keeps what it holds. */
+  readonly configured: boolean
   /** VLANs that somebody else uses on one of these ports, as inclusive ranges. */
   readonly foreign_vlans: readonly (readonly [first: number, last: number])[]
 }
@@ -38,6 +40,7 @@ export const vtepDriver: MechanismDriver = {
     const leading = above.filter((tor) => Object.hasOwn(torOf(tor).ports, host))
     const [tor = null] = leading.toSorted((a, b) => Number(b.alive) - Number(a.alive))
     if (!tor) return { refused: 'tor_absent', facts: absence(host, mapped, above, tors) }
+    if (!torOf(tor).configured) return { refused: 'tor_not_configured', facts: unreachable(tor) }
     if (!tor.alive) return { refused: 'tor_unreachable', facts: unreachable(tor) }
     return { next: [vlanAt(tor)] }
   },
@@ -56,6 +59,7 @@ function torOf({ configurations }: BoundAgent): TorConfigurations {
     tunnel_ip,
     switch: name,
     ports,
+    configured,
     foreign_vlans,
   } = configurations as Partial<TorConfigurations>
   return {
@@ -63,6 +67,7 @@ function torOf({ configurations }: BoundAgent): TorConfigurations {
     tunnel_ip: tunnel_ip ?? null,
     switch: name ?? '',
     ports: ports ?? {},
+    configured: configured ?? true,
     foreign_vlans: foreign_vlans ?? [],
   }
 }

@@ -45,12 +45,7 @@ interface Draft {
 }
 
 export function planTor(want: TorWant, seen: TorSeen, { most = 2_000, skip }: PlanOptions = {}): TorPlan {
-  if (!seen.switches.has(want.switch)) {
-    const facts = { wanted: want.switch, there: [...seen.switches.keys()].join(', ') }
-    const problems = want.networks.map(({ id }) => ({ network: id, reason: 'switch_missing' as const, facts }))
-    return { ops: [], networks: [], problems, cut: false }
-  }
-  const { wanted, problems } = withoutClashes(want, seen)
+  const { wanted, problems } = seen.switches.has(want.switch) ? withoutClashes(want, seen) : withoutSwitch(want, seen)
   const known = new Set(want.networks.map(({ id }) => logicalName(id)))
   const orphans = [...seen.logical.values()].filter(({ name }) => name.startsWith(PREFIX) && !known.has(name))
   const draft: Draft = { seen, ops: [], made: new Map() }
@@ -69,8 +64,19 @@ export function planTor(want: TorWant, seen: TorSeen, { most = 2_000, skip }: Pl
   return { ops: draft.ops, networks, problems, cut: !done }
 }
 
+function withoutSwitch({ switch: name, networks }: TorWant, { switches }: TorSeen): Possible {
+  const facts = { wanted: name, there: [...switches.keys()].join(', ') }
+  return { wanted: [], problems: networks.map(({ id }) => ({ network: id, reason: 'switch_missing', facts })) }
+}
+
+/** What of a want can be there, and why not the rest. */
+interface Possible {
+  readonly wanted: readonly TorNetwork[]
+  readonly problems: readonly TorProblem[]
+}
+
 /** Networks without what clashes with foreign objects or with a network before them; one whose VNI is taken not at all. */
-function withoutClashes(want: TorWant, seen: TorSeen): { wanted: TorNetwork[]; problems: TorProblem[] } {
+function withoutClashes(want: TorWant, seen: TorSeen): Possible {
   const problems: TorProblem[] = []
   const foreign = [...seen.logical.values()].filter(({ name }) => !name.startsWith(PREFIX))
   const foreignNames = new Map(foreign.map(({ uuid, name }) => [uuid, name]))

@@ -121,6 +121,23 @@ export const foreignVlans = (
   )
 }
 
+/** How much of ours a ToR holds. */
+export interface TorHoldings {
+  readonly networks: number
+  readonly vlanBindings: number
+  readonly remoteMacs: number
+}
+
+export function holdingsOf({ logical, ports, unicast }: TorSeen): TorHoldings {
+  const ours = new Set([...logical.values()].flatMap(({ name, uuid }) => (name.startsWith(PREFIX) ? [uuid] : [])))
+  const count = (all: Iterable<number>): number => [...all].reduce((sum, one) => sum + one, 0)
+  return {
+    networks: ours.size,
+    vlanBindings: count(ports.map(({ bindings }) => [...bindings.values()].filter((to) => ours.has(to)).length)),
+    remoteMacs: count([...ours].map((uuid) => unicast.get(uuid)?.length ?? 0)),
+  }
+}
+
 /** Reads all monitored tables. */
 export function readTor(table: TableReader): TorSeen {
   const logical = [...table('Logical_Switch').values()].map((row): [string, SeenLogical] => {

@@ -9,7 +9,7 @@ import type { Logger } from '#kernel/log.ts'
 import { createReplica, type OvsdbReplica } from '#protocol/ovsdb/replica.ts'
 import { retryDelay, sleep, type Retry, type TlsIdentity } from '#protocol/socket.ts'
 import { planTor, type TorProblem } from './plan.ts'
-import { DATABASE, foreignVlans, MONITORED, readSwitches, readTor } from './seen.ts'
+import { DATABASE, foreignVlans, holdingsOf, MONITORED, readSwitches, readTor, type TorHoldings } from './seen.ts'
 import type { TorWant } from './want.ts'
 
 export interface TorOptions {
@@ -41,6 +41,12 @@ export interface TorStatus {
   readonly problems: readonly TorProblem[]
   /** How often something that others changed was put right. */
   readonly repaired: number
+  /** When its whole database was last compared with what is wanted. */
+  readonly reconciledAt: Date | null
+  /** Why it was last unreachable or refused something, and when that began. */
+  readonly lastError: { readonly at: Date; readonly message: string } | null
+  /** What of ours it held when they were compared. */
+  readonly held: TorHoldings
   /** The switch as its database shows it; null: not there, or not known yet. */
   readonly switch: {
     readonly tunnelIps: readonly string[]
@@ -63,6 +69,8 @@ const CONNECT: Retry = { firstMs: 100, maxMs: 5_000 }
 const REFUSED: Retry = { firstMs: 200, maxMs: 60_000 }
 /** Between two rounds: another writer who insists must not make a loop. */
 const PAUSE_MS = 50
+/** With nothing to do it compares all the same, so that the time since then says whether it is at work. */
+const COMPARE_MS = 60_000
 
 export function createTor({ connection, log }: TorOptions): Tor {
   const { target } = connection
@@ -90,7 +98,7 @@ export function createTor({ connection, log }: TorOptions): Tor {
         continue
       }
       const round = wanted
-      state.set('working')
+      if (!settled) state.set('working')
       const done = await reconcile(replica, round, stop.signal).catch((error: Error) => ({ error }))
       if ('error' in done) {
         state.set(replica.connected ? 'failing' : 'unreachable', done.error.message)
@@ -101,6 +109,7 @@ export function createTor({ connection, log }: TorOptions): Tor {
         state.repaired++
         log.warn({ tor: target, networks: done.changed }, 'put right what others changed in the ToR')
       }
+      state.reconciled(done.held)
       const refused = done.problems.filter(({ reason }) => reason === 'refused')
       const message = String(refused[0]?.facts['message'] ?? '') || null
       if (round === wanted) state.set(message === null ? 'in_sync' : 'failing', message)
@@ -142,20 +151,21 @@ async function reconcile(
   replica: OvsdbReplica,
   want: TorWant,
   signal: AbortSignal,
-): Promise<{ changed: readonly string[]; problems: readonly TorProblem[] }> {
+): Promise<{ changed: readonly string[]; problems: readonly TorProblem[]; held: TorHoldings }> {
   const refused = new Map<string, string>()
   const changed = new Set<string>()
   let most: number | null = null
   for (;;) {
     const skip = new Set(refused.keys())
-    const plan = planTor(want, readTor(replica.table), most === null ? { skip } : { skip, most })
+    const seen = readTor(replica.table)
+    const plan = planTor(want, seen, most === null ? { skip } : { skip, most })
     if (plan.ops.length === 0 || signal.aborted) {
       const failed = [...refused].map(([network, message]) => ({
         network,
         reason: 'refused' as const,
         facts: { message },
       }))
-      return { changed: [...changed], problems: [...plan.problems, ...failed] }
+      return { changed: [...changed], problems: [...plan.problems, ...failed], held: holdingsOf(seen) }
     }
     try {
       await replica.transact(plan.ops)
@@ -172,7 +182,13 @@ async function reconcile(
 /** The state and since when, with what the database says about the switch. */
 function createState(replica: OvsdbReplica) {
   const held = { state: 'unreachable' as TorState, reason: null as string | null, since: new Date() }
+  const told = {
+    reconciledAt: null as Date | null,
+    lastError: null as TorStatus['lastError'],
+    held: { networks: 0, vlanBindings: 0, remoteMacs: 0 } as TorHoldings,
+  }
   const set = (next: TorState, reason: string | null = null): void => {
+    if (reason !== null && held.reason !== reason) told.lastError = { at: new Date(), message: reason }
     if (held.state !== next) held.since = new Date()
     held.state = next
     held.reason = reason
@@ -180,6 +196,10 @@ function createState(replica: OvsdbReplica) {
   const state = {
     repaired: 0,
     problems: [] as readonly TorProblem[],
+    reconciled: (now: TorHoldings): void => {
+      told.reconciledAt = new Date()
+      told.held = now
+    },
     set,
     read: (wanted: TorWant | null): TorStatus => {
       if (!replica.connected) set('unreachable', replica.failure?.message ?? null)
@@ -194,7 +214,7 @@ function createState(replica: OvsdbReplica) {
             foreign: foreignVlans(replica.table, seen),
           }
         : null
-      return { ...held, problems, repaired, switch: shown }
+      return { ...held, ...told, problems, repaired, switch: shown }
     },
   }
   return state
@@ -211,10 +231,16 @@ function createBell(signal: AbortSignal): { ring(): void; rung(withinMs: number 
   signal.addEventListener('abort', ring, { once: true })
   return {
     ring,
-    /** Resolves when it rang, or after `withinMs`; with a time limit a ring alone does not shorten the wait. */
+    /** Resolves when it rang, or after a while; with a time limit a ring alone does not shorten the wait. */
     rung: async (withinMs) => {
       if (withinMs !== null) await sleep(withinMs, signal)
-      else if (!rang) await new Promise<void>((resolve) => (wake = resolve))
+      else if (!rang) {
+        const ringing = Promise.withResolvers<void>()
+        const timer = setTimeout(ringing.resolve, COMPARE_MS)
+        wake = ringing.resolve
+        await ringing.promise
+        clearTimeout(timer)
+      }
       rang = false
       wake = null
     },
