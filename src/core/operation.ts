@@ -76,7 +76,7 @@ export async function createObjects(
     return { ...draft, values: { ...draft.values, ...above, ...ownerFor(resource, draft.values, request.caller) } }
   })
   const attempted = attempt(core, 'create', resource, decoded[0] as Decoded)
-  const work = async (unit: Unit): Promise<Draft> => {
+  const work: Work = async (unit) => {
     refuseAlways(unit, resource)
     unit.foresee(
       resource,
@@ -91,10 +91,11 @@ export async function createObjects(
     const drafts: Draft[] = []
     for (const { after, given } of wanted)
       drafts.push(await unit.decide(resource, { op: 'create', before: null, after, given, internal: false }))
-    const images = await unit.write(resource, 'create', drafts, {}, false)
-    await unit.bumpParents()
-    const shown = images.map((image) => present(core, resource, unit.latest(image), request.caller))
-    return bulk ? { [resource.plural]: shown } : { [resource.singular]: shown[0] }
+    await unit.send(resource, 'create', drafts, {}, false)
+    return () => {
+      const shown = drafts.map((draft) => present(core, resource, unit.latest(draft), request.caller))
+      return bulk ? { [resource.plural]: shown } : { [resource.singular]: shown[0] }
+    }
   }
   try {
     return await operate(core, request, 201, attempted, work)
@@ -121,7 +122,7 @@ export function updateObject(
   if (bulk) throw new ApiError('HTTPBadRequest', { reason: 'Bulk update is not supported' })
   const decoded = decode(resource, 'update', bodies[0] as Record<string, unknown>)
   return operate(core, request, 200, attempt(core, 'update', resource, decoded, place.id), async (unit) => {
-    const before = await lockVisible(unit, resource, place, 'update')
+    const before = await lockVisible(unit, resource, place, 'update', decoded.values)
     authorizeWrite(unit, resource, 'update', before)
     authorizeAttributes(unit, resource, 'update', { ...before, ...decoded.values }, decoded.values, decoded.given)
     requireRevision(before, request.ifRevision)
@@ -134,11 +135,9 @@ export function updateObject(
       given,
       internal: false,
     })
-    const image = differs(resource, before, after)
-      ? (await unit.write(resource, 'update', [after], { [String(before['id'])]: before }, false))[0]
-      : before
-    await unit.bumpParents()
-    return { [resource.singular]: present(core, resource, unit.latest(image as Image), request.caller) }
+    if (differs(resource, before, after))
+      await unit.send(resource, 'update', [after], { [String(before['id'])]: before }, false)
+    return () => ({ [resource.singular]: present(core, resource, unit.latest(before), request.caller) })
   })
 }
 
@@ -153,8 +152,8 @@ export function deleteObject(core: Core, resource: ComposedResource, place: Plac
       authorizeWrite(unit, resource, 'delete', before)
       requireRevision(before, request.ifRevision)
       await unit.decide(resource, { op: 'delete', before, after: null, given: new Set(), internal: false })
-      await unit.write(resource, 'delete', [before], { [String(before['id'])]: before }, false)
-      return null
+      await unit.send(resource, 'delete', [before], { [String(before['id'])]: before }, false)
+      return () => null
     },
   )
 }
@@ -184,7 +183,8 @@ export function runAction(
     if (rule !== null && !permits(unit, rule, resource, unit.caller, object)) throw refusedBy(resource, rule, object)
     if (place && action.method !== 'GET') requireRevision(object, request.ifRevision)
     const { values, given } = decoded
-    return action.run(unit.context, { object, params, query, body: values, given })
+    const answer = await action.run(unit.context, { object, params, query, body: values, given })
+    return () => answer
   })
 }
 
@@ -197,34 +197,46 @@ export function operateInternally<T>(
 ): Promise<T> {
   return transact(core, { caller, requestId, idempotency: null, ifRevision: null, dryRun: false }, async (unit) => {
     const value = await work(unit)
-    await unit.bumpParents()
+    await unit.finish()
     return { value, last: unit.countStatements() }
   })
 }
+
+/** Sends what it writes; what it answers is known once all of that stands. */
+type Work = (unit: Unit) => Promise<() => unknown>
 
 async function operate(
   core: Core,
   request: Request,
   status: number,
   attempted: Attempted,
-  work: (unit: Unit) => Promise<unknown>,
+  work: Work,
 ): Promise<Answer> {
-  const run = async (unit: Unit, tx: Transaction): Promise<Outcome<Answer>> => {
+  const run = async (unit: Unit, tx: Transaction): Promise<Outcome<() => Promise<Answer>>> => {
     const key = request.idempotency && {
       projectId: request.caller.projectId ?? request.caller.userId,
       ...request.idempotency,
     }
     const earlier = key && !request.dryRun ? await claimKey(tx, key) : null
-    if (earlier) return { value: { status: earlier.status, body: earlier.response, replayed: true } }
+    if (earlier) return { value: async () => ({ status: earlier.status, body: earlier.response, replayed: true }) }
     const result = await work(unit)
-    await unit.bumpParents()
-    if (request.dryRun) return { value: planned(result, unit), last: unit.countStatements(), commit: false }
-    const body = result === null || result === undefined ? '' : JSON.stringify(result)
-    const answer = { status: body === '' && status === 200 ? 204 : status, body, replayed: false }
-    if (key) await keepAnswer(tx, key, { status, response: answer.body })
-    return { value: answer, last: unit.countStatements() }
+    await unit.finish()
+    const value = async (): Promise<Answer> => {
+      await unit.settled()
+      return request.dryRun ? planned(result(), unit) : answerOf(status, result())
+    }
+    const last = unit.countStatements()
+    if (request.dryRun || key) await unit.settled()
+    if (key && !request.dryRun) await keepAnswer(tx, key, { status, response: (await value()).body })
+    return { value, last, commit: !request.dryRun }
   }
-  return transact(core, request, run, (error) => conflictOf(error, attempted) ?? error)
+  const answer = await transact(core, request, run, (error) => conflictOf(error, attempted) ?? error)
+  return answer()
+}
+
+function answerOf(status: number, result: unknown): Answer {
+  const body = result === null || result === undefined ? '' : JSON.stringify(result)
+  return { status: body === '' && status === 200 ? 204 : status, body, replayed: false }
 }
 
 /** What would have been written, and the object as it would be answered. */
@@ -289,11 +301,12 @@ async function lockVisible(
   resource: ComposedResource,
   place: Place,
   lock: 'none' | 'share' | 'update' | 'delete',
+  values: Readonly<Draft> = {},
 ): Promise<Image> {
   await requireParent(unit, resource, place.parentId)
   const id = await idOf(unit, resource, place)
   const op = lock === 'delete' ? 'delete' : 'update'
-  const before = id === undefined ? undefined : await unit.loadToWrite(resource, op, id, lock)
+  const before = id === undefined ? undefined : await unit.loadToWrite(resource, op, id, lock, values)
   const { parent } = resource
   const inPlace = before && (!parent || before[parent.attribute] === place.parentId)
   if (inPlace && sees(unit, resource, unit.caller, before)) return before

@@ -51,6 +51,17 @@ interface Count {
   readonly enforce: boolean
 }
 
+/** What follows a write. One of several with the same key is enough. */
+interface After {
+  readonly task: (written: readonly Image[]) => Promise<void>
+  readonly key: string | undefined
+}
+
+/** What was sent to be written: the images are on their way. */
+export interface Sent {
+  readonly images: Promise<readonly Image[]>
+}
+
 export class Unit {
   readonly context: Context
   readonly touched: Touched[] = []
@@ -59,10 +70,12 @@ export class Unit {
   readonly #held = new Map<string, Lock | 'delete'>()
   readonly #counts = new Map<string, Count>()
   /** What waits for the row of the object being decided. */
-  #after: (() => Promise<void>)[] = []
+  #after: After[] = []
   /** What waits for all that the operation writes. */
   readonly #atEnd: (() => Promise<void>)[] = []
   readonly #latest = new Map<string, Image>()
+  /** Writes that nobody waited for yet. */
+  readonly #sent: Promise<unknown>[] = []
   /** Ids given in this operation to objects that have no row yet. */
   readonly #unwritten = new Set<string>()
   /** Keys of what this operation deletes, from the first hook on. */
@@ -107,6 +120,7 @@ export class Unit {
       newMac: () => newMac(settings.baseMac),
       load: (name, id, lock = 'none') => this.load(model.resource(name), id, lock),
       find: (name, where) => this.find(model.resource(name), where),
+      know: (name, where, objects) => void this.#cache.set(keyOf(name, where), Promise.resolve(objects)),
       owners: (name, where) => findOwners(tx, model.resource(name), where),
       visible: async (name, ids) => {
         const found = await this.find(model.resource(name), { id: [...ids] })
@@ -115,9 +129,12 @@ export class Unit {
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
       create: (resource, values, options) => this.#apart(() => this.createInternal(resource, values, options?.charged)),
+      add: (resource, values) => this.#apart(async () => void (await this.#sendNew(resource, values, false))),
       update: (resource, id, values) => this.#apart(() => this.updateInternal(resource, id, values)),
       remove: (resource, id) => this.#apart(() => this.removeInternal(resource, id)),
-      afterWrite: (task) => void this.#after.push(task),
+      afterWrite: (task, key) => {
+        if (key === undefined || this.#after.every((one) => one.key !== key)) this.#after.push({ task, key })
+      },
       ipam: this.#ipam,
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
@@ -126,6 +143,7 @@ export class Unit {
         drivers: settings.mechanismDrivers,
         outside,
         context: () => this.context,
+        remember: (key, read) => this.#remember(key, read),
         atEnd: (task) => void this.#atEnd.push(task),
       }),
       retryBindings: (of) => askToRebind(tx, of),
@@ -157,7 +175,7 @@ export class Unit {
   }
 
   find(resource: ComposedResource, where: Where): Promise<readonly Image[]> {
-    return this.#remember(`${resource.name} ${JSON.stringify(where)}`, () => findObjects(this.tx, resource, where))
+    return this.#remember(keyOf(resource.name, where), () => findObjects(this.tx, resource, where))
   }
 
   #remember<T>(key: string, read: () => Promise<T>): Promise<T> {
@@ -176,36 +194,67 @@ export class Unit {
   }
 
   /** The object, locked for a write, and with it what the hooks will read: that is as of the lock, for it is sent later. */
-  async loadToWrite(resource: ComposedResource, op: Op, id: string, lock: Lock | 'delete'): Promise<Image | undefined> {
+  async loadToWrite(
+    resource: ComposedResource,
+    op: Op,
+    id: string,
+    lock: Lock | 'delete',
+    values: Readonly<Draft> = {},
+  ): Promise<Image | undefined> {
     for (const precede of resource.precedes) precede(this.context, op, id)
     const loading = this.load(resource, id, lock)
-    this.foresee(resource, op, [{ id }])
+    this.foresee(resource, op, [{ ...values, id }])
     return loading
   }
 
-  /** Writes decided objects of one resource: rows and change rows at once, then what waited for them. */
-  async write(
+  /** Writes decided objects of one resource; answers them as they stand then. */
+  async write(...args: Parameters<Unit['send']>): Promise<readonly Image[]> {
+    return (await this.send(...args)).images
+  }
+
+  /**
+   * Sends decided objects of one resource to be written, rows and change rows at once, and what waited for them: nobody
+   * waits for the answer, as what is sent later is done later.
+   */
+  async send(
     name: ComposedResource,
     op: Op,
     objects: readonly Image[],
     before: Readonly<Record<string, Image>>,
     internal: boolean,
-  ): Promise<Image[]> {
+  ): Promise<Sent> {
     for (const object of objects) await this.#holdParents(name, object)
     // Sent with the write: who holds the addresses, or has given them back.
     const settled = this.#ipam.settle()
-    const [written] = await Promise.all([writeObjects(this.tx, name, op, objects, before, this.author), settled])
+    const writing = Promise.all([writeObjects(this.tx, name, op, objects, before, this.author), settled])
+    const images = writing.then(([written]) => {
+      for (const { id, image } of written) this.#latest.set(id, image)
+      return objects.map((object) => this.latest(object))
+    })
+    this.#pending(images)
     this.#cache.clear()
-    for (const { id, image } of written) {
-      this.touched.push({ op, kind: name.name, id })
-      this.#latest.set(id, image)
-      this.#unwritten.delete(id)
-      this.#count(name, op, image, internal)
-      // Its own row now tells of its children too.
-      this.#bumps.delete(`${name.name} ${id}`)
-    }
-    for (const task of this.#after.splice(0)) await task()
-    return objects.map((object) => this.latest(object))
+    for (const object of objects) this.#wrote(name, op, object, internal)
+    for (const { task } of this.#after.splice(0)) await task(objects)
+    return { images }
+  }
+
+  #wrote(resource: ComposedResource, op: Op, object: Image, internal: boolean): void {
+    const id = String(object['id'])
+    this.touched.push({ op, kind: resource.name, id })
+    this.#unwritten.delete(id)
+    this.#count(resource, op, object, internal)
+    // Its own row now tells of its children too.
+    this.#bumps.delete(`${resource.name} ${id}`)
+  }
+
+  #pending(sent: Promise<unknown>): void {
+    sent.catch(() => undefined)
+    this.#sent.push(sent)
+  }
+
+  /** All that was sent stands. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sent.splice(0))
   }
 
   /** The object as this operation left it last. */
@@ -213,9 +262,9 @@ export class Unit {
     return this.#latest.get(String(object['id'])) ?? object
   }
 
-  #count(resource: ComposedResource, op: Op, image: Image, internal: boolean): void {
+  #count(resource: ComposedResource, op: Op, object: Image, internal: boolean): void {
     if (!resource.quota || op === 'update') return
-    const projectId = String(image['project_id'] ?? '')
+    const projectId = String(object['project_id'] ?? '')
     const key = `${projectId} ${resource.quota} ${internal}`
     const count = this.#counts.get(key) ?? { delta: 0, projectId, resource: resource.quota, enforce: !internal }
     count.delta += op === 'create' ? 1 : -1
@@ -238,12 +287,12 @@ export class Unit {
     }
   }
 
-  /** What waited for the end is done; parents of what was written get a new revision and a change row. */
-  async bumpParents(): Promise<void> {
+  /** What waited for the end is sent; parents of what was written get a new revision and a change row. */
+  async finish(): Promise<void> {
     for (const task of this.#atEnd.splice(0)) await task()
-    await this.#ipam.finish()
+    this.#pending(this.#ipam.finish())
     for (const { resource, before } of this.#bumps.values()) {
-      await this.write(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
+      await this.send(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }
   }
 
@@ -287,6 +336,11 @@ export class Unit {
   }
 
   async createInternal(definition: Resource, values: Draft, charged = false): Promise<Image> {
+    const [written] = await (await this.#sendNew(definition, values, charged)).images
+    return written as Image
+  }
+
+  async #sendNew(definition: Resource, values: Draft, charged: boolean): Promise<Sent> {
     const resource = this.model.resource(definition.name)
     const defaults = Object.entries(resource.attributes).flatMap(([name, attribute]) =>
       attribute.default === undefined ? [] : [[name, attribute.default]],
@@ -299,8 +353,7 @@ export class Unit {
       given: new Set(Object.keys(values)),
       internal: true,
     })
-    const [written] = await this.write(resource, 'create', [decided], {}, !charged)
-    return written as Image
+    return this.send(resource, 'create', [decided], {}, !charged)
   }
 
   async updateInternal(definition: Resource, id: string, values: Draft): Promise<Image> {
@@ -324,7 +377,7 @@ export class Unit {
     const before = await this.loadToWrite(resource, 'delete', id, 'delete')
     if (!before) return
     await this.decide(resource, { op: 'delete', before, after: null, given: new Set(), internal: true })
-    await this.write(resource, 'delete', [before], { [id]: before }, true)
+    await this.send(resource, 'delete', [before], { [id]: before }, true)
   }
 
   async defaultSecurityGroup(projectId: string): Promise<string> {
@@ -339,3 +392,5 @@ export class Unit {
     return String((await this.createInternal(securityGroup, values))['id'])
   }
 }
+
+const keyOf = (name: string, where: Where): string => `${name} ${JSON.stringify(where)}`

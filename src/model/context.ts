@@ -119,6 +119,8 @@ export interface Context {
   /** The object, or undefined; sees what this transaction wrote. */
   load(resource: string, id: string, lock?: Lock): Promise<Readonly<Draft> | undefined>
   find(resource: string, where: Where): Promise<readonly Readonly<Draft>[]>
+  /** What `find` would give is known, until something is written: it need not be asked. */
+  know(resource: string, where: Where, objects: readonly Readonly<Draft>[]): void
   /** The projects that own the objects `find` would give: one statement, however many objects there are. */
   owners(resource: string, where: Where): Promise<ReadonlySet<string>>
   /** Does the policy's rule hold for the caller and this target? */
@@ -135,10 +137,15 @@ export interface Context {
    * unless the caller is charged for it.
    */
   create(resource: Resource, values: Draft, options?: { readonly charged?: boolean }): Promise<Readonly<Draft>>
+  /** `create` without waiting for the object: whatever is asked or written next finds it. */
+  add(resource: Resource, values: Draft): Promise<void>
   update(resource: Resource, id: string, values: Draft): Promise<Readonly<Draft>>
   remove(resource: Resource, id: string): Promise<void>
-  /** Runs in this transaction once the object being written stands in its table. */
-  afterWrite(task: () => Promise<void>): void
+  /**
+   * Runs in this transaction once the object being written stands in its table, with all objects of that write as hooks
+   * decided them. Of several with the same key the first runs, and speaks for them all.
+   */
+  afterWrite(task: (written: readonly Readonly<Draft>[]) => Promise<void>, key?: string): void
   readonly ipam: {
     /** So many ports of the network are about to ask for any address: they are drawn together. */
     expect(networkId: string, ports: number): void
@@ -161,7 +168,7 @@ export interface Context {
     /** A subnet that goes, its pools closed, has none. */
     dropPools(subnetId: string): void
     /** The same for a subnet that is being made: nobody has addresses of it yet. */
-    newPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): Promise<void>
+    newPools(subnetId: string, pools: readonly { readonly start: string; readonly end: string }[]): void
   }
   /** What is free of subnet pools. The pool's row must be locked for update. */
   readonly prefixes: {
@@ -200,6 +207,10 @@ export interface Context {
     ): Promise<readonly number[]>
   }
   readonly binding: {
+    /** A port, or one of a network, is about to be bound on the host: what that depends on is asked for now. */
+    expect(at: { readonly port_id: string } | { readonly network_id: string }, host: string): void
+    /** The segments that subnets of the port's network stand on, by subnet; those that stand on none are not in it. */
+    places(port: Pick<BindingRequest, 'id' | 'network_id' | 'host'>): Promise<Readonly<Record<string, string>>>
     /**
      * Asks the mechanism drivers; never throws for a refused binding: vif_type says binding_failed. Makes the segments
      * the binding needs; whoever does not store its levels gives them to `release`.

@@ -2,23 +2,30 @@
 import type { Context, Draft } from '#model/define.ts'
 import { port } from './port.ts'
 
+type PortRow = Readonly<Draft>
+
+/** The DHCP port of a network, if it has one: of a network that is locked, until its subnets change. */
+export const dhcpPortOf = (context: Context, network_id: string): Promise<readonly PortRow[]> =>
+  context.find('port', { network_id, device_owner: 'network:dhcp' })
+
 /**
  * Makes, changes or removes the DHCP port of a network, which is locked, so that it has exactly the addresses it needs.
  */
-export async function ensureDhcpPort(context: Context, network: Readonly<Draft>): Promise<void> {
+export async function ensureDhcpPort(
+  context: Context,
+  network: Readonly<Draft>,
+  [existing]: readonly PortRow[],
+): Promise<void> {
   const networkId = String(network['id'])
   // All of them: allocation asks for the same, and finds it remembered.
-  const [all, [existing]] = await Promise.all([
-    context.find('subnet', { network_id: networkId }),
-    context.find('port', { network_id: networkId, device_owner: 'network:dhcp' }),
-  ])
+  const all = await context.find('subnet', { network_id: networkId })
   const subnets = all.filter((one) => one['enable_dhcp'] === true)
   const held = (existing?.['fixed_ips'] ?? []) as readonly { subnet_id: string; ip_address: string }[]
   const wanted = subnets.map(
     (one) => held.find((fixed) => fixed.subnet_id === one['id']) ?? { subnet_id: String(one['id']) },
   )
   if (!existing) {
-    if (wanted.length > 0) await context.create(port, dhcpPort(network, wanted))
+    if (wanted.length > 0) await context.add(port, dhcpPort(network, wanted))
     return
   }
   const id = String(existing['id'])

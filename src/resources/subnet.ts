@@ -24,7 +24,7 @@ import {
   whole,
   type Write,
 } from '#model/define.ts'
-import { ensureDhcpPort } from './dhcp-port.ts'
+import { dhcpPortOf, ensureDhcpPort } from './dhcp-port.ts'
 import { identity, IPV6_MTU, standard } from './standard.ts'
 import { checkBlock, checkSubnet, defaultGateway, defaultPools, isAutomatic } from './subnet-addresses.ts'
 import { notInPool, originOf } from './subnet-origin.ts'
@@ -109,6 +109,13 @@ export const subnet = defineResource({
     if (op === 'delete') context.ipam.closePools({ id })
   },
   attributes,
+  foresee: (context, op, subnets) => {
+    if (op !== 'create') return
+    for (const networkId of new Set(subnets.map((one) => one.network_id as string))) {
+      void context.load('network', networkId, 'update')
+      void dhcpPortOf(context, networkId)
+    }
+  },
   check: (write, limits) => (write.op === 'delete' ? [] : checkSubnet(write, limits)),
   inTx: async (context, write) => {
     if (write.op === 'create') return createSubnet(context, write)
@@ -132,12 +139,28 @@ async function createSubnet(context: Context, { after }: Write<Subnet>): Promise
   const mtu = Number(network['mtu'])
   if (block.version === 6 && mtu < IPV6_MTU)
     throw new ApiError('NetworkMTUSubnetConflict', { mtu, subnet_id: wanted.id })
-  await context.ipam.newPools(wanted.id, allocation_pools)
-  context.afterWrite(async () => {
-    await ensureDhcpPort(context, network)
-    if (isAutomatic(wanted)) await addressPorts(context, wanted.network_id)
-  })
+  context.ipam.newPools(wanted.id, allocation_pools)
+  const others = await siblings(context, wanted.network_id)
+  const dhcpPort = dhcpPortOf(context, wanted.network_id)
+  context.afterWrite(
+    (written) => settleIn(context, network, [...others, ...written], dhcpPort),
+    `ports of ${wanted.network_id}`,
+  )
   return { ...origin, gateway_ip, allocation_pools, shared_with: network['shared_with'] }
+}
+
+/** What new subnets of a network mean for its ports. `all`: with those that other networks got in the same write. */
+async function settleIn(
+  context: Context,
+  network: Readonly<Draft>,
+  all: readonly Readonly<Draft>[],
+  dhcpPort: Promise<readonly Readonly<Draft>[]>,
+): Promise<void> {
+  const network_id = String(network['id'])
+  const subnets = all.filter((one) => one['network_id'] === network_id)
+  context.know('subnet', { network_id }, subnets)
+  await ensureDhcpPort(context, network, await dhcpPort)
+  if (subnets.some(isAutomatic)) await addressPorts(context, network_id)
 }
 
 /** The other subnets of the network of a new one. The network has been read, and says when there are none. */
@@ -165,7 +188,7 @@ async function updateSubnet(context: Context, { before, after, given }: Write<Su
   if (given.has('allocation_pools')) await context.ipam.setPools(old.id, wanted.allocation_pools)
   if (old.enable_dhcp !== wanted.enable_dhcp) {
     const network = await lockNetwork(context, old)
-    context.afterWrite(() => ensureDhcpPort(context, network))
+    context.afterWrite(async () => ensureDhcpPort(context, network, await dhcpPortOf(context, old.network_id)))
   }
   return undefined
 }

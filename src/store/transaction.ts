@@ -68,6 +68,8 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
     const results = await Promise.allSettled([begun, ...tail, end])
     const failed = results.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
+    // What nobody waited for has failed: COMMIT is answered, and says what became of it.
+    if (commit && (await end).command === 'ROLLBACK') throw cause
     return value
   } catch (error) {
     broken = isUnavailable(error)

@@ -12,6 +12,7 @@ import {
   lockPool,
   type NumberRange,
   setRanges,
+  subtract,
   takeNumber,
   takeNumbers,
 } from '#store/ranges.ts'
@@ -34,7 +35,7 @@ const poolOf = (subnetId: string): string => `subnet:${subnetId}`
 export interface PendingIpam extends Ipam {
   /** Sends the holds of what was drawn; resolves when they and what was given back stand. */
   settle(): Promise<void>
-  /** Gives back what was drawn ahead and not needed. */
+  /** The same of all the operation does: what is left of new pools is written, what was drawn ahead given back. */
   finish(): Promise<void>
 }
 
@@ -95,16 +96,20 @@ export function createIpam(tx: Transaction, find: Find): PendingIpam {
       return [...keep, ...(await take(owner, wishes))]
     },
     setPools: async (subnetId, pools) => {
+      send(draws.write(subnetId))
       await settle()
       await setPools(tx, subnetId, pools)
     },
     closePools: (where) => send(closePools(tx, where)),
-    dropPools: (subnetId) => send(dropPool(tx, poolOf(subnetId))),
-    newPools: async (subnetId, pools) => send(addRanges(tx, poolOf(subnetId), rangesOf(pools))),
+    dropPools: (subnetId) => {
+      send(draws.write(subnetId))
+      send(dropPool(tx, poolOf(subnetId)))
+    },
+    newPools: (subnetId, pools) => draws.make(subnetId, rangesOf(pools)),
     settle,
-    finish: async () => {
-      await draws.giveBack()
-      await settle()
+    finish: () => {
+      send(draws.giveBack())
+      return settle()
     },
   }
 }
@@ -145,17 +150,36 @@ interface Draws {
   any(networkId: string, subnetId: string): Promise<bigint | undefined>
   /** False: not free in the pool. */
   exactly(subnetId: string, number: bigint): Promise<boolean>
+  /** A pool that this operation makes: nobody else knows it, so numbers of it are drawn here until it is written. */
+  make(subnetId: string, ranges: readonly NumberRange[]): void
+  /** What is left of a pool that was made here, from now on drawn from like any other. */
+  write(subnetId: string): Promise<void>
+  /** Writes what was made, and gives back what was drawn ahead. */
   giveBack(): Promise<void>
 }
 
+/** A pool in more parts than this is better off in its table. */
+const MANY_PARTS = 64
+
 function createDraws(tx: Transaction): Draws {
-  /** By network: ports that still ask. By subnet: numbers drawn for them. */
+  /** By network: ports that still ask. By subnet: numbers drawn for them, and ranges not written yet. */
   const expected = new Map<string, number>()
   const ahead = new Map<string, bigint[]>()
+  const made = new Map<string, readonly NumberRange[]>()
+  const takeMade = (subnetId: string, number: bigint): void =>
+    void made.set(subnetId, subtract(made.get(subnetId) ?? [], [number]))
+  const write = async (subnetId: string): Promise<void> => {
+    const ranges = made.get(subnetId) ?? []
+    made.delete(subnetId)
+    await addRanges(tx, poolOf(subnetId), ranges)
+  }
   return {
     tx,
     expect: (networkId, ports) => void expected.set(networkId, ports),
     any: async (networkId, subnetId) => {
+      const first = made.get(subnetId)?.[0]?.first
+      if (first !== undefined) takeMade(subnetId, first)
+      if (made.has(subnetId)) return first
       const known = ahead.get(subnetId) ?? []
       // Ports that name the subnet are not expected, and draw as well.
       const count = Math.max(1, expected.get(networkId) ?? 1)
@@ -164,13 +188,23 @@ function createDraws(tx: Transaction): Draws {
       return numbers.shift()
     },
     exactly: async (subnetId, number) => {
+      const ranges = made.get(subnetId)
+      if (ranges && ranges.length > MANY_PARTS) await write(subnetId)
+      else if (ranges) {
+        if (!ranges.some(({ first, last }) => first <= number && number <= last)) return false
+        takeMade(subnetId, number)
+        return true
+      }
       const numbers = ahead.get(subnetId) ?? []
       const at = numbers.indexOf(number)
       return at < 0 ? takeNumber(tx, poolOf(subnetId), number) : numbers.splice(at, 1).length > 0
     },
+    make: (subnetId, ranges) => void made.set(subnetId, ranges),
+    write,
     giveBack: async () => {
       expected.clear()
-      for (const [subnetId, numbers] of ahead) await giveBack(tx, poolOf(subnetId), numbers.splice(0))
+      const back = [...ahead].map(([subnetId, numbers]) => giveBack(tx, poolOf(subnetId), numbers.splice(0)))
+      await Promise.all([...[...made.keys()].map(write), ...back])
     },
   }
 }

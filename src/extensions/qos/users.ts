@@ -89,12 +89,14 @@ const UNPLUGGED = ['unbound', 'binding_failed']
 const PLUGGABLE = ['normal', 'direct']
 
 async function refuseUnsupported(context: Context, port: Readonly<Draft>): Promise<void> {
+  const vif = String(port['binding:vif_type'])
+  const fits = UNPLUGGED.includes(vif) ? PLUGGABLE.includes(String(port['binding:vnic_type'])) : PLUGGED.includes(vif)
+  // What the network's own policy asks of the network was looked at when it got the policy.
+  if (fits && !port['qos_policy_id']) return
   const network = await context.load('network', String(port['network_id']))
   const policyId = port['qos_policy_id'] ?? network?.['qos_policy_id']
   if (!network || !policyId) return
   const rules = await rulesOf(context, policyId)
-  const vif = String(port['binding:vif_type'])
-  const fits = UNPLUGGED.includes(vif) ? PLUGGABLE.includes(String(port['binding:vnic_type'])) : PLUGGED.includes(vif)
   if (!fits && rules[0]) refusePort(rules[0]['type'], port['id'], 'no_driver')
   const guaranteed = rules.find((rule) => rule['type'] === 'minimum_bandwidth')
   if (guaranteed && !onPhysicalNetwork(network)) refusePort(guaranteed['type'], port['id'], 'no_physical_network')

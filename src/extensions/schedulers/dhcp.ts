@@ -5,7 +5,7 @@
  */
 import { ApiError } from '#kernel/errors.ts'
 import { isUuid } from '#kernel/ids.ts'
-import { type Action, type Call, type Context, type Draft, type ExtensionPart, uuid } from '#model/define.ts'
+import { type Action, type Call, type Context, type ExtensionPart, uuid } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
 import { type DhcpBinding, dhcpBinding, type DhcpCandidate } from './bindings.ts'
 import { choose } from './choose.ts'
@@ -18,9 +18,14 @@ const bindingsOf = async (context: Context, network_id: string): Promise<readonl
 const bindingsOfAgent = async (context: Context, agent_id: string, network_id: string) =>
   isUuid(network_id) ? context.find('dhcp_binding', { network_id, agent_id }) : []
 
+const candidatesOf = async (context: Context, network_id: string): Promise<readonly DhcpCandidate[]> =>
+  (await context.find('dhcp_candidate', { network_id })) as unknown as DhcpCandidate[]
+
 /** Gives the network to as many agents as it lacks; to none where there is none. */
-export async function scheduleNetwork(context: Context, network_id: string): Promise<void> {
-  const candidates = (await context.find('dhcp_candidate', { network_id })) as unknown as DhcpCandidate[]
+export const scheduleNetwork = async (context: Context, network_id: string): Promise<void> =>
+  giveTo(context, network_id, await candidatesOf(context, network_id))
+
+async function giveTo(context: Context, network_id: string, candidates: readonly DhcpCandidate[]): Promise<void> {
   const lacking = context.limits.dhcpAgentsPerNetwork - (candidates[0]?.bound ?? 0)
   for (const { agent_id, host } of choose(candidates, lacking))
     await context.create(dhcpBinding, { network_id, agent_id, host })
@@ -111,9 +116,17 @@ export const dhcpNetworks: ExtensionPart = {
 }
 
 export const dhcpSubnets: ExtensionPart = {
+  foresee: (context, op, subnets) => {
+    if (op !== 'create') return
+    for (const one of subnets) if (one['enable_dhcp'] === true) void candidatesOf(context, String(one['network_id']))
+  },
   inTx: async (context, { before, after }) => {
-    const begins = after?.['enable_dhcp'] === true && before?.['enable_dhcp'] !== true
-    if (begins) context.afterWrite(() => scheduleNetwork(context, String((after as Draft)['network_id'])))
+    if (after?.['enable_dhcp'] !== true || before?.['enable_dhcp'] === true) return undefined
+    const network_id = String(after['network_id'])
+    // The subnet's write has no part in who serves the network.
+    const candidates = candidatesOf(context, network_id)
+    candidates.catch(() => undefined)
+    context.afterWrite(async () => giveTo(context, network_id, await candidates), `agents of ${network_id}`)
     return undefined
   },
 }
