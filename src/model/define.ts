@@ -34,8 +34,8 @@ export interface ResourceHooks<R> {
   /** Sends, before an object that is to be deleted is locked, the locks that others take before theirs on it. */
   precede?(context: Context, op: Op, id: string): void
   /**
-   * Asks for what `inTx` will read of objects that are about to be written (an update's or a delete's say their id
-   * alone), so that it travels with the first statement. Waits for nothing.
+   * Asks for what `inTx` will read of objects that are about to be written (an update's say what it changes, and
+   * their id; a delete's their id alone), so that it travels with the first statement. Waits for nothing.
    */
   foresee?(context: Context, op: Op, objects: readonly Partial<R>[]): void
   /** Pure. Answers all issues; which of them the caller sees is decided by precedence, not by position. */

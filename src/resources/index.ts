@@ -3,7 +3,6 @@ import { agent } from './agent.ts'
 import { defaultSecurityGroupRule } from './default-security-group-rule.ts'
 import { network } from './network.ts'
 import { port } from './port.ts'
-import { subnetPlace } from './port-host.ts'
 import { securityGroup } from './security-group.ts'
 import { securityGroupRule } from './security-group-rule.ts'
 import { segment } from './segment.ts'
@@ -20,5 +19,4 @@ export const coreResources = Object.freeze([
   securityGroupRule,
   defaultSecurityGroupRule,
   agent,
-  subnetPlace,
 ])

@@ -4,18 +4,7 @@
  */
 import { ApiError } from '#kernel/errors.ts'
 import type { FixedIp } from '#model/context.ts'
-import { type Context, defineResource, type Draft, optional, uuid } from '#model/define.ts'
-
-/** Where a subnet stands; for hooks that need no more of it. */
-export const subnetPlace = defineResource({
-  name: 'subnet_place',
-  plural: 'subnet_places',
-  table: 'subnets',
-  docs: 'The segment a subnet stands on, if any.',
-  notFound: { type: 'SubnetNotFound', param: 'subnet_id' },
-  operations: [],
-  attributes: { id: uuid(), network_id: uuid(), segment_id: optional(uuid()) },
-})
+import type { Context, Draft } from '#model/define.ts'
 
 interface Placed {
   readonly id: string
@@ -53,19 +42,17 @@ export async function settleOnHost(
 
 async function requireReach(
   context: Context,
-  { id: port_id, network_id, device_owner, 'binding:host_id': host }: Placed,
+  { id, network_id, device_owner, 'binding:host_id': host }: Placed,
   fixed_ips: readonly FixedIp[],
 ): Promise<void> {
   if (device_owner === 'network:dhcp') return
-  const segments = new Map<unknown, unknown>()
-  for (const { id, segment_id } of await context.find('subnet_place', { network_id }))
-    if (segment_id !== null) segments.set(id, segment_id)
-  const held = fixed_ips.flatMap(({ subnet_id }) => segments.get(subnet_id) ?? [])
+  const segments = await context.binding.places({ id, network_id, host })
+  const held = fixed_ips.flatMap(({ subnet_id }) => segments[subnet_id] ?? [])
   if (held.length === 0) return
   const reached = new Set((await context.find('segment_host', { network_id, host })).map((one) => one['segment_id']))
   if (held.every((one) => reached.has(one))) return
-  const connected = [...segments.values()].some((one) => reached.has(one))
+  const connected = Object.values(segments).some((one) => reached.has(one))
   throw connected
-    ? new ApiError('HostNotCompatibleWithFixedIps', { host, port_id })
+    ? new ApiError('HostNotCompatibleWithFixedIps', { host, port_id: id })
     : new ApiError('HostNotConnectedToAnySegment', { host, network_id })
 }

@@ -137,6 +137,10 @@ export const port = defineResource({
   references: { network_id: { resource: 'network', policyAttributes: ['project_id', 'shared'] } },
   attributes,
   foresee: (context, op, ports) => {
+    for (const { id, network_id, 'binding:host_id': host = '' } of ports) {
+      if (host !== '')
+        context.binding.expect(op === 'create' ? { network_id: network_id as string } : { port_id: id as string }, host)
+    }
     if (op !== 'create') return
     for (const [networkId, asking] of Map.groupBy(ports, (one) => one.network_id)) {
       void context.find('subnet', { network_id: networkId as string })

@@ -10,7 +10,7 @@ import { isDistributedOwner } from '#resources/standard.ts'
 import type { Transaction } from '#store/transaction.ts'
 import { RunAgain } from '../conflicts.ts'
 import type { BindableSegment, MechanismDriver, Wish } from '../contracts.ts'
-import { readFacts } from './facts.ts'
+import { type At, factsOf, type Ground, readGround } from './facts.ts'
 import { AskFirst, type Outside } from './outside.ts'
 import { type Plan, planBinding, type PlanFacts, type PlannedLevel, shownSegment, storedLevels } from './plan.ts'
 import { rebindPort } from './rebind.ts'
@@ -21,6 +21,8 @@ export interface BindingParts {
   readonly outside: Outside
   /** The operation's context, of which binding is a part. */
   readonly context: () => Context
+  /** What was read under a key, until the operation writes something. */
+  remember<T>(key: string, read: () => Promise<T>): Promise<T>
   /** Runs once the operation has written all it writes. */
   atEnd(task: () => Promise<void>): void
 }
@@ -44,6 +46,8 @@ export function createBinding(parts: BindingParts): Context['binding'] {
   }
   const binder = { ...parts, doubt, inDoubt: () => doubted.size > 0 }
   return {
+    expect: (at, host) => void groundAt(parts, at, host),
+    places: async (port) => (await groundUnder(parts, port)).places,
     bind: (request) => bind(binder, request),
     release: (levels) => {
       // What carries a port alone is the network's own.
@@ -60,13 +64,23 @@ async function bind(parts: Binder, request: BindingRequest): Promise<BindingResu
   if (host === '') return { ...NOWHERE, vif_type: 'unbound' }
   const { tx, drivers, outside } = parts
   for (let round = 1; round <= MAX_PLANS; round++) {
-    const { project_id, byHost } = await readFacts(tx, request, [host], outside.answers)
-    const plan = await carryOut(parts, request, project_id, byHost.get(host) as PlanFacts)
+    const ground = await (round === 1 ? groundUnder(parts, request) : readGround(tx, request, [host]))
+    const facts = factsOf(ground, request, [host], outside.answers).get(host) as PlanFacts
+    const plan = await carryOut(parts, request, ground.project_id, facts)
     if (plan?.result === 'failed') return failed(parts, host, plan)
     if (plan?.result === 'bound') return bound(plan)
   }
   throw new RunAgain(`the segments under ${drivers.length} drivers keep changing`)
 }
+
+const groundAt = (parts: BindingParts, at: At, host: string): Promise<Ground> =>
+  parts.remember(`binding at ${Object.values(at).join()} on ${host}`, () => readGround(parts.tx, at, [host]))
+
+/** Read ahead for the port, or for its network, or now. */
+const groundUnder = (
+  parts: BindingParts,
+  { id, network_id, host }: Pick<BindingRequest, 'id' | 'network_id' | 'host'>,
+) => parts.remember(`binding at ${id} on ${host}`, () => groundAt(parts, { network_id }, host))
 
 const NOWHERE = { vif_details: {}, levels: [], failure: null } as const
 
@@ -184,14 +198,11 @@ async function removeUnused({ tx, context }: BindingParts, doubted: Set<string>)
 }
 
 /** Would these very drivers bind the port on these very segments again? */
-async function holds(
-  { tx, drivers, outside }: BindingParts,
-  request: BindingRequest,
-  levels: readonly BindingLevel[],
-): Promise<boolean> {
-  const { byHost } = await readFacts(tx, request, [request.host], outside.answers)
-  const only = drivers.map((driver) => onlyAt(driver, levels))
-  const plan = planBinding(only, byHost.get(request.host) as PlanFacts)
+async function holds(parts: BindingParts, request: BindingRequest, levels: readonly BindingLevel[]): Promise<boolean> {
+  const { host } = request
+  const facts = factsOf(await groundUnder(parts, request), request, [host], parts.outside.answers)
+  const only = parts.drivers.map((driver) => onlyAt(driver, levels))
+  const plan = planBinding(only, facts.get(host) as PlanFacts)
   if (plan.result === 'ask') throw new AskFirst([plan.asked])
   return plan.result === 'bound'
 }
@@ -215,7 +226,9 @@ async function look(
   request: Omit<BindingRequest, 'host'>,
   hosts: readonly string[] | null,
 ): Promise<readonly BindingLook[]> {
-  const { project_id, byHost } = await readFacts(tx, request, hosts, outside.answers)
+  const ground = await readGround(tx, request, hosts)
+  const { project_id } = ground
+  const byHost = factsOf(ground, request, hosts, outside.answers)
   const left = new Map<string, boolean>()
   for (;;) {
     const exhausted = [...left].filter(([, any]) => !any).map(([wish]) => JSON.parse(wish) as Wish)
