@@ -87,6 +87,25 @@ describe('a policy in use', () => {
     answered(await server.admin.put(`networks/${network['id']}`, moved), 200)
   })
 
+  test('goes together with DHCP, whichever comes first', async () => {
+    const { id } = await policyOf()
+    await added(id, 'bandwidth_limit', { max_kbps: 1000 })
+    const subnetOn = (network_id: unknown) => make('subnet', { network_id, ip_version: 4, cidr: '10.0.0.0/24' })
+    const first = await make('network', { qos_policy_id: id })
+    await subnetOn(first['id'])
+    const second = await make('network', {})
+    await subnetOn(second['id'])
+    answered(await server.admin.put(`networks/${second['id']}`, { network: { qos_policy_id: id } }), 200)
+    for (const network of [first, second]) {
+      const { ports } = answered(await server.admin.get(`ports?network_id=${network['id']}`), 200)
+      assert.deepEqual(
+        ports.map((one: Record<string, unknown>) => one['device_owner']),
+        ['network:dhcp'],
+      )
+    }
+    await added(id, 'dscp_marking', { dscp_mark: 26 })
+  })
+
   test('guarantees no bandwidth where no physical network carries it', async () => {
     const { id } = await policyOf()
     const overlay = await make('network', {})

@@ -83,9 +83,9 @@ async function refuseNetwork(context: Context, network_id: string, rules: readon
 
 const onPhysicalNetwork = (network: Readonly<Draft>): boolean => Boolean(network['provider:physical_network'])
 
-/** Interfaces on which Open vSwitch enforces rules: as they are plugged, or as they will be. */
+/** Interfaces on which Open vSwitch enforces rules: as they are plugged, or as they will be, on one host or on all. */
 const PLUGGED = ['ovs', 'vhostuser']
-const UNPLUGGED = ['unbound', 'binding_failed']
+const UNPLUGGED = ['unbound', 'binding_failed', 'distributed']
 const PLUGGABLE = ['normal', 'direct']
 
 async function refuseUnsupported(context: Context, port: Readonly<Draft>): Promise<void> {
