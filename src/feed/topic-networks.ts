@@ -11,7 +11,7 @@ import type { PortEntry } from './port-entry.ts'
 interface NetworkTopic {
   readonly viewers: Set<string>
   readonly bound: Map<string, PortEntry>
-  readonly hosts: Map<string, number> // how many of the bound ports each has
+  readonly hosts: Map<string, number> // how many of the bound ports each has, or expects
   row: NetworkRow | null
   item: Item<'network'> | null
 }
@@ -113,9 +113,9 @@ export class NetworkTopics {
       if (is) topic.bound.set(id, is)
       else topic.bound.delete(id)
       if (was?.neighbor !== is?.neighbor) this.#marks.add(topic.viewers, [keyOf('neighbor', id)])
-      if (was?.host === is?.host) continue
-      if (was?.host) this.#countHost(topic, was.host, -1)
-      if (is?.host) this.#countHost(topic, is.host, 1)
+      const [left, now] = [was?.hosts ?? [], is?.hosts ?? []]
+      for (const host of left) if (!now.includes(host)) this.#countHost(topic, host, -1)
+      for (const host of now) if (!left.includes(host)) this.#countHost(topic, host, 1)
     }
   }
 

@@ -45,7 +45,7 @@ const bytesOf = (value: bigint, length: number): Buffer =>
 const word = (value: number): Buffer => Buffer.from([value >> 8, value & 255])
 
 /** Padded to the least an Ethernet frame has, its check sequence left out. */
-const ethernet = (to: Buffer, from: Buffer, type: number, ...body: Buffer[]): Buffer => {
+export const ethernet = (to: Buffer, from: Buffer, type: number, ...body: Buffer[]): Buffer => {
   const frame = Buffer.concat([to, from, word(type), ...body])
   return frame.length < 60 ? Buffer.concat([frame, Buffer.alloc(60 - frame.length)]) : frame
 }

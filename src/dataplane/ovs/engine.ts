@@ -9,6 +9,7 @@ import type { Flow } from '#protocol/openflow/flow.ts'
 import { emptyWorld, keyOf, splitKey, type WireKey, type WireType, type World } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
 import { announcementsOf } from './announce.ts'
+import { greetings, greetingsDue } from './greet.ts'
 import { BASE, createDesired, type Desired, type Slot } from './desired.ts'
 import type { Numbers } from './numbers.ts'
 import { type FlowPlan, isEmpty, noteCarriedOut, planFlows, type SeenFlow } from './plan.ts'
@@ -63,6 +64,8 @@ export class Engine {
   readonly #expected = new Set<string>()
   /** Ports that have come and are not announced yet. */
   readonly #arrived = new Set<string>()
+  /** When other hosts were sent something through their tunnels, by address, in milliseconds. */
+  readonly #greeted = new Map<string, number>()
   #world: World = emptyWorld()
   #inSync = false
   /** The agent has given the whole world once. */
@@ -100,7 +103,7 @@ export class Engine {
       this.#compile()
       const serving = facts.some((key) => SERVED.has(splitKey(key).type)) || !this.#swept
       await Promise.all([this.#settle(), serving ? this.#serve() : null])
-      await this.#announce()
+      await this.#speak()
       return this.#report(keys)
     })
   }
@@ -165,6 +168,7 @@ export class Engine {
   /** A new connection to the bridge, which may have lost every flow. */
   reconnected(): void {
     this.#connection++
+    this.#greeted.clear()
     void this.readBack()
   }
 
@@ -175,6 +179,7 @@ export class Engine {
       this.#compile()
       const foreign = await this.#settle()
       await this.#prune()
+      await this.#speak()
       return [...this.#repaired(foreign), ...this.#report()]
     })
   }
@@ -189,14 +194,20 @@ export class Engine {
     else if (this.#expected.delete(id) && port) this.#arrived.add(id)
   }
 
-  /** Once what they need stands. Lost is no more than time: the guest speaks for itself sooner or later. */
-  async #announce(): Promise<void> {
-    if (this.#arrived.size === 0) return
-    const view = this.#view()
-    const frames = [...this.#arrived].flatMap((id) => announcementsOf(id, view))
+  /**
+   * Greets hosts, and announces ports that came once what they need stands. Lost is no more than time: the guest speaks
+   * for itself sooner or later, and tunnels are resolved by who needs them.
+   */
+  async #speak(): Promise<void> {
+    const [now, view] = [performance.now(), this.#view()]
+    const hosts = greetingsDue(this.#world, this.#greeted, now)
+    const arrivals = [...this.#arrived].flatMap((id) => announcementsOf(id, view))
+    const frames = [...arrivals, ...greetings(hosts, this.#local)]
     this.#arrived.clear()
+    if (frames.length === 0) return
+    for (const address of hosts) this.#greeted.set(address, now)
     await this.#options.flows.announce(frames).catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'ports that came here could not be announced')
+      this.#options.log.warn({ error: error.message }, 'ports that came here could not be announced, or hosts greeted')
     })
   }
 
