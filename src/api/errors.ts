@@ -9,8 +9,8 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
  */
 export function errorBody(error: ApiError): Record<string, unknown> {
   if (error.type === 'Unauthorized') return { error: { code: 401, title: 'Unauthorized', message: error.message } }
-  const { type, message, facts } = error
-  return { NeutronError: { type, message, detail: '', ...(Object.keys(facts).length > 0 && { facts }) } }
+  const { type, message, detail, facts } = error
+  return { NeutronError: { type, message, detail, ...(Object.keys(facts).length > 0 && { facts }) } }
 }
 
 /** What Fastify itself refuses, in our words. */

@@ -185,7 +185,7 @@ const errorSchema = (types: readonly ErrorType[]): JsonSchema =>
     properties: {
       type: { type: 'string', enum: types },
       message: { type: 'string' },
-      detail: { type: 'string', description: 'Empty; clients append it to the message.' },
+      detail: { type: 'string', description: 'Nearly always empty; clients append it to the message.' },
       facts: {
         type: 'object',
         description: 'A machine-readable `reason` and what is behind it, where there is more to say.',

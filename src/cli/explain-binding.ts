@@ -1,4 +1,5 @@
 /** Why a port is bound as it is, or not, as a tree for people: pure. */
+import { nearest } from '#extensions/binding/remedies.ts'
 import type { Output } from './output.ts'
 
 interface Segment {
@@ -44,6 +45,7 @@ export function explanationLines(name: string, one: ShownExplanation, paint: Pai
   const { host, vnic_type, vif_type, status, last, fresh, hosts } = one
   const where = host === '' ? 'on no host' : `on ${host}`
   const lines = [`port ${name} (${vnic_type}) ${where}: ${verdict(vif_type, paint)}, ${status}`]
+  if (host === '' && !hosts) lines.push('', 'Nobody asked for a host: --host HOST says what would become of it there.')
   for (const at of hosts ?? []) lines.push(`  ${at.host}: ${at.status}, reported ${at.reported_at}`)
   if (last.attempts.length > 0)
     lines.push(
@@ -58,6 +60,7 @@ export function explanationLines(name: string, one: ShownExplanation, paint: Pai
       ...attemptLines(fresh.attempts, paint),
     )
   else if (fresh && fresh.result === 'failed') lines.push('', 'Trying now would end the same way.')
+  if (fresh?.result === 'failed') lines.push(...firstOfAll(fresh.attempts, paint))
   return lines
 }
 
@@ -70,8 +73,15 @@ export function simulationLines(name: string, hosts: readonly ShownHost[], paint
       '',
       rank === null ? `${host}: ${verdict(vif_type, paint)}` : `${host}: ${verdict(vif_type, paint)}, choice ${rank}`,
       ...attemptLines(attempts, paint),
+      ...(rank === null ? firstOfAll(attempts, paint) : []),
     ]),
   ]
+}
+
+/** What to mend first, where there is a choice. */
+function firstOfAll(attempts: readonly ShownAttempt[], paint: Paint): string[] {
+  const one = nearest(attempts)
+  return one?.remedy ? [paint('bold', `First of all: ${one.remedy}`)] : []
 }
 
 const FAILED = ['binding_failed', 'failed']
@@ -88,13 +98,23 @@ function sameAnswers(last: ShownOutcome, fresh: ShownOutcome): boolean {
   return last.result === fresh.result && way(last) === way(fresh)
 }
 
+/** What holds of a segment whatever the driver is said once, where it was said first. Of the lowest level: those are leaves. */
+function saidOnce(attempts: readonly ShownAttempt[]): (ShownAttempt & { readonly drivers: readonly string[] })[] {
+  const keyOf = ({ driver, ...said }: ShownAttempt): string =>
+    JSON.stringify([said, said.level > 0 || said.result !== 'refused' ? driver : ''])
+  return [...Map.groupBy(attempts, keyOf).values()].flatMap((same) => {
+    const [first] = same
+    return first ? [{ ...first, drivers: same.map((one) => one.driver) }] : []
+  })
+}
+
 /** Deeper levels stand further to the right. */
 const attemptLines = (attempts: readonly ShownAttempt[], paint: Paint): string[] =>
-  attempts.flatMap(({ level, driver, segment, result, reason, facts, remedy }) => {
+  saidOnce(attempts).flatMap(({ level, drivers, segment, result, reason, facts, remedy }) => {
     const indent = '  '.repeat(level + 1)
     const mark = result === 'refused' ? paint('red', '✗') : paint('green', '✓')
     const said = result === 'continued' ? 'carries it, level below' : (reason ?? 'binds it')
-    const head = `${indent}${mark} level ${level}  ${driver} on ${segmentOf(segment)}: ${said}`
+    const head = `${indent}${mark} level ${level}  ${drivers.join(', ')} on ${segmentOf(segment)}: ${said}`
     if (result !== 'refused') return [head]
     const known = factsOf(facts)
     return [

@@ -12,6 +12,7 @@ const OPTIONS = {
   openrc: { type: 'string' },
   host: { type: 'string', multiple: true },
   json: { type: 'boolean' },
+  format: { type: 'string' },
 } as const
 
 interface Asked {
@@ -52,7 +53,7 @@ about it. For administrators.
   explain binding PORT               what was answered last, and what would be now; PORT is an id or a name
   explain binding PORT --host HOST   what would become of it on HOST; may be given several times
 
-  --json                             the answer of the API
+  --format json, --json              the answer of the API
 
 Ends with 1 when the port is not bound, or could be on none of the hosts. Takes --data DIR or --openrc FILE; without, the
 variables of an openrc.`,
@@ -64,7 +65,10 @@ variables of an openrc.`,
       throw new UserError('What shall be explained? "deuteron explain binding PORT" knows about bindings.', {
         exitCode: 2,
       })
-    const { host: hosts = [], json = false } = values
+    const { host: hosts = [], format = values.json ? 'json' : 'text' } = values
+    if (!['text', 'json'].includes(format))
+      throw new UserError(`There is no format ${format}: choose from text, json.`, { exitCode: 2 })
+    const json = format === 'json'
     try {
       return await explainBinding({ api: await apiOf(values, env), port, hosts, json, out })
     } catch (error) {

@@ -68,14 +68,17 @@ export class ApiError extends Error {
   readonly params: ErrorParams
   /** Machine-readable: `{ reason, …facts }`; empty where the type says it all. */
   readonly facts: ErrorParams
+  /** For people, where the message is not enough: clients append it to the message. */
+  readonly detail: string
 
-  constructor(type: ErrorType, params: ErrorParams = {}, facts: ErrorParams = {}) {
+  constructor(type: ErrorType, params: ErrorParams = {}, facts: ErrorParams = {}, detail = '') {
     super(fill(catalogue[type].message, params))
     this.name = type
     this.type = type
     this.status = catalogue[type].status
     this.params = params
     this.facts = facts
+    this.detail = detail
   }
 }
 

@@ -165,7 +165,11 @@ describe('on the command line', () => {
       text.join('\n'),
     )
     assert.ok(text.some((line) => /→ Start the Open vSwitch agent on h9/.test(line)))
-    assert.equal(text.at(-1), 'Trying now would end the same way.')
+    assert.ok(text.includes('Trying now would end the same way.'))
+    assert.match(text.at(-1) ?? '', /^First of all: Start the Open vSwitch agent on h9, or correct/)
+    assert.equal(await run('web', '--format', 'json'), 1)
+    assert.equal(JSON.parse(text.join('\n')).binding_explanation.vif_type, 'binding_failed')
+    await assert.rejects(run('web', '--format', 'yaml'), /There is no format yaml/)
     assert.equal(await run('web', '--host', 'h1', '--host', 'h2'), 0)
     assert.equal(text[0], 'port web can be bound on 1 of 2 hosts')
     assert.ok(text.includes('h1: ovs, choice 1') && text.includes('h2: binding_failed'))

@@ -129,5 +129,5 @@ function wrongError({ status, body }: Reply): string | null {
   if (catalogue[type as keyof typeof catalogue]?.status !== status) return `a ${status} of type ${type}`
   if (typeof message !== 'string' || message === '') return 'no message'
   if (/undefined|\[object |NaN/.test(message)) return `a message of "${/undefined|\[object |NaN/.exec(message)?.[0]}"`
-  return detail === '' || (typeof detail === 'object' && detail !== null) ? null : 'a detail of the wrong form'
+  return typeof detail === 'string' ? null : 'a detail of the wrong form'
 }

@@ -168,11 +168,24 @@ function answerOf(
 
 function called(driver: MechanismDriver, facts: BindingFacts, outside: unknown): BindingAnswer {
   try {
-    return driver.bind(facts, outside)
+    const answer: unknown = driver.bind(facts, outside)
+    return isAnswer(answer) ? answer : { refused: 'driver_failed', facts: { error: NO_ANSWER } }
   } catch (error) {
     return { refused: 'driver_failed', facts: { error: error instanceof Error ? error.message : String(error) } }
   }
 }
+
+const NO_ANSWER = 'It answered neither a binding, nor segments to go on with, nor a refusal with its facts.'
+
+/** Drivers come from anywhere. */
+function isAnswer(answer: unknown): answer is BindingAnswer {
+  if (typeof answer !== 'object' || answer === null) return false
+  const { vif_type, vif_details, next, refused, facts } = answer as Readonly<Record<string, unknown>>
+  if (refused !== undefined) return typeof refused === 'string' && isObject(facts)
+  return next !== undefined ? Array.isArray(next) : typeof vif_type === 'string' && isObject(vif_details)
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Exactly what was asked: the answer to it counts for nothing else. When agents spoke last is not part of it. */
 export function questionOf({ name }: MechanismDriver, facts: BindingFacts): string {

@@ -3,7 +3,7 @@ import type { BindingAttempt, BindingFailure, BindingLevel, BindingLook, Binding
 import type { Context, Draft } from '#model/define.ts'
 import { type Port, requestOf } from '#resources/port.ts'
 import { isDistributedOwner } from '#resources/standard.ts'
-import { remedyOf } from './remedies.ts'
+import { nearest, remedyOf } from './remedies.ts'
 
 /** An attempt as it is answered: with its remedy, and how old heartbeats were when it was made. */
 export interface ExplainedAttempt extends Omit<BindingAttempt, 'remedy'> {
@@ -13,6 +13,25 @@ export interface ExplainedAttempt extends Omit<BindingAttempt, 'remedy'> {
 /** Pure. `at`: when the attempts were made, RFC 3339. */
 export const explained = (attempts: readonly BindingAttempt[], host: string, at: string): ExplainedAttempt[] =>
   attempts.map((one) => ({ ...one, facts: withAge(one.facts, at), remedy: remedyOf(one, host) }))
+
+/** An error's detail says so much; its facts say all. */
+const MOST_LINES = 20
+
+/** Who refused what and why, and what to do about it: a line for each, what to mend first at the top. Pure. */
+export function refusalsInWords(attempts: readonly ExplainedAttempt[]): string {
+  const first = nearest(attempts)
+  const ordered = first ? [first, ...attempts.filter((one) => one !== first)] : []
+  const lines = ordered.flatMap(({ driver, level, segment, result, reason, remedy }) =>
+    result === 'refused'
+      ? [`${driver} on ${inWords(segment)}${level > 0 ? `, level ${level}` : ''}: ${reason}. ${remedy ?? ''}`.trim()]
+      : [],
+  )
+  const more = lines.length - MOST_LINES
+  return [...lines.slice(0, MOST_LINES), ...(more > 0 ? [`… and ${more} more.`] : [])].join('\n')
+}
+
+const inWords = ({ network_type, physical_network, segmentation_id }: BindingSegment): string =>
+  [network_type, physical_network, segmentation_id].filter((one) => one !== null).join(' ')
 
 function withAge(facts: BindingAttempt['facts'], at: string): BindingAttempt['facts'] {
   const { last_heartbeat } = facts

@@ -11,21 +11,33 @@ const listed = (value: unknown): string => {
 const kindOf = ({ network_type, physical_network }: BindingAttempt['segment']): string =>
   physical_network === null ? network_type : `${network_type} on ${physical_network}`
 
+/** The setting of the agent, by driver. */
+const MAPPINGS: Readonly<Record<string, string>> = {
+  openvswitch: 'bridge_mappings',
+  sriovnicswitch: 'physical_device_mappings',
+  macvtap: 'physical_interface_mappings',
+  bpf: 'physical_interface_mappings',
+}
+
 const REMEDIES: Readonly<Record<string, Remedy>> = {
   vnic_unsupported: ({ vnic_type, wanted, unwanted, supported }, { driver }) =>
-    wanted !== undefined
-      ? `A port of type ${vnic_type} is ${driver}'s only with ${wanted}: set that up, or choose another binding:vnic_type.`
-      : unwanted !== undefined
-        ? `A port of type ${vnic_type} with ${unwanted} is not ${driver}'s: take that out of binding:profile, or have another driver bind it.`
-        : `${driver} binds ports of type ${listed(supported)}, not ${vnic_type}: change binding:vnic_type, or configure a driver that binds it.`,
+    wanted === 'switchdev'
+      ? `${driver} binds a port of type ${vnic_type} only on a card in switchdev mode, of which Nova says so in binding:profile: set the card up so, or have another driver bind it.`
+      : wanted !== undefined
+        ? `${driver} binds a port of type ${vnic_type} only where the host's agent reports ${wanted}: set that up, or choose another binding:vnic_type.`
+        : unwanted !== undefined
+          ? `${driver} binds no port of type ${vnic_type} with ${unwanted} in binding:profile: take that out, or have another driver bind it.`
+          : `${driver} binds ports of type ${listed(supported)}, not ${vnic_type}: change binding:vnic_type, or have another driver bind it.`,
   agent_absent: ({ agent_type }, _, host) =>
     `Start the ${agent_type ?? 'agent'} on ${host}, or correct binding:host_id if the host is called otherwise: no such agent ever reported.`,
   agent_dead: ({ agent_type }, _, host) =>
     `Start the ${agent_type ?? 'agent'} on ${host} again, or mend its way to the server: it is silent for longer than agent_down_time.`,
-  physnet_not_mapped: ({ wanted, mapped }, _, host) =>
-    `Map ${wanted} on ${host} (bridge_mappings, or device mappings), or use a network on what it has: ${listed(mapped)}.`,
+  physnet_not_mapped: ({ wanted, mapped }, { driver }, host) =>
+    Array.isArray(mapped) && mapped.length > 0
+      ? `Map ${wanted} on ${host} (${MAPPINGS[driver] ?? 'its mappings'}), or use a network on what is mapped there: ${listed(mapped)}.`
+      : `Map ${wanted} on ${host} (${MAPPINGS[driver] ?? 'its mappings'}): nothing is mapped there.`,
   tunnel_type_unsupported: ({ wanted, supported }, _, host) =>
-    `Let the agent on ${host} build ${wanted} tunnels (it builds: ${listed(supported)}), which needs a tunnel address.`,
+    `Give the agent on ${host} a tunneling_ip, and ${wanted} among its tunnel_types: at present it ends ${listed(supported)}.`,
   segment_type_unsupported: ({ supported }, { driver, segment }) =>
     `${driver} carries ${listed(supported)}, not ${kindOf(segment)}: another driver must take this segment, or the network needs another one.`,
   connectivity_unsuitable: (_, { driver }) =>
@@ -48,7 +60,8 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
       : error === 'AmbiguousResponsibilityForResourceProvider'
         ? `Drivers ${listed(responsible)} all claim resource provider ${listed(wanted)}: let only one of them report the device.`
         : `The bandwidth was claimed at ${listed(responsible)}, not at ${driver}: nothing to do unless that driver refuses too.`,
-  driver_failed: ({ error }, { driver }) => `${driver} failed (${error}): report it to those who maintain the driver.`,
+  driver_failed: ({ error }, { driver }) =>
+    `${driver} broke off (${error}): mend what it says, or tell those who maintain the driver.`,
   driver_timed_out: ({ limit_ms }, { driver }) =>
     `What ${driver} asks did not answer within ${limit_ms} ms: see that it does, then write the port again.`,
   contention: ({ rounds }, { driver }) =>
@@ -57,6 +70,35 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     `${driver} carries the port on this segment already: nothing to do unless all others refuse too.`,
   too_many_levels: ({ most }) =>
     `Drivers pass the port on for more than ${most} levels: check what each leaves to the next.`,
+}
+
+/** From what is wrong although the driver is the one for this port, to what says that it is not. */
+const NEAR: readonly (readonly string[])[] = [
+  [
+    'agent_dead',
+    'physnet_not_mapped',
+    'device_not_found',
+    'segment_ids_exhausted',
+    'tor_unreachable',
+    'tor_not_configured',
+    'driver_failed',
+    'driver_timed_out',
+    'contention',
+    'too_many_levels',
+  ],
+  ['tunnel_type_unsupported', 'provider_not_responsible', 'connectivity_unsuitable'],
+  ['agent_absent', 'segment_not_of_fixed_ips'],
+  ['vnic_unsupported'],
+]
+
+/** The refusal to mend first: of the driver that would have been nearest to binding the port. Null: there is none. */
+export function nearest<A extends Pick<BindingAttempt, 'result' | 'reason'>>(attempts: readonly A[]): A | null {
+  const refusals = attempts.filter((one) => one.result === 'refused')
+  for (const reasons of NEAR) {
+    const found = refusals.find((one) => one.reason !== null && reasons.includes(one.reason))
+    if (found) return found
+  }
+  return refusals[0] ?? null
 }
 
 /** The reasons that have a remedy here. */

@@ -19,7 +19,7 @@ import {
   whole,
 } from '#model/define.ts'
 import { type Port, requestOf } from '#resources/port.ts'
-import { explained } from '../binding/explain.ts'
+import { explained, refusalsInWords } from '../binding/explain.ts'
 
 const level = { schema: { type: 'object' }, parse: (value: unknown) => value as BindingLevel }
 
@@ -118,11 +118,15 @@ export async function bind(
   return { vif_type, vif_details, levels }
 }
 
-/** `failure`: what each driver answered; the client hears what to do about it as well. */
+/**
+ * `failure`: what each driver answered. The client hears what to do about it as well: people in the detail, programs in
+ * the facts.
+ */
 export function refusedBinding(port: Readonly<Draft>, host: string, failure: unknown): ApiError {
   const known = failure as BindingFailure | null
-  const told = known && { ...known, attempts: explained(known.attempts, host, known.at) }
-  return new ApiError('PortBindingError', { port_id: port['id'], host }, { reason: 'binding_failed', failure: told })
+  const attempts = known ? explained(known.attempts, host, known.at) : []
+  const facts = { reason: 'binding_failed', failure: known && { ...known, attempts } }
+  return new ApiError('PortBindingError', { port_id: port['id'], host }, facts, refusalsInWords(attempts))
 }
 
 /** Ends a binding that waits, with what was made for it alone. */

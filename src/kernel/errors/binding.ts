@@ -20,6 +20,6 @@ export const bindingErrors = define({
   PortBindingError: {
     status: 409,
     message: 'Binding for port %(port_id)s on host %(host)s could not be created or updated.',
-    when: 'No mechanism driver binds the port there; `facts.failure` says what each answered. Neutron answers 500.',
+    when: 'No mechanism driver binds the port there; `detail` says who refused and why, `facts.failure` all that each answered. Neutron answers 500.',
   },
 })
