@@ -45,12 +45,14 @@ function liveMigration(kind: Kind): void {
     const stack = new AsyncDisposableStack()
     const tag = `elm${kind.slice(0, 2)}`
     const lab = createLab(tag)
+    const hub = `${tag}${process.pid}hub`
     const hosts: Partial<Record<Name, Host>> = {}
     let server: TestServer
     let guest: Item
     let vm: Vm
     let sender: Vm
     let address: string
+    let address6: string
 
     const on = (name: Name): Host => hosts[name] as Host
     const flowsOf = async (name: Name): Promise<string[]> =>
@@ -89,7 +91,6 @@ function liveMigration(kind: Kind): void {
 
     /** Three hosts on one bridge. */
     async function underlay(): Promise<void> {
-      const hub = `${tag}${process.pid}hub`
       await sh(`ip netns add ${hub}; ip -n ${hub} link add br0 type bridge; ip -n ${hub} link set br0 up
       ip -n ${hub} link add br1 type bridge; ip -n ${hub} link set br1 up`)
       stack.defer(async () => void (await sh(`ip netns del ${hub}`)))
@@ -146,8 +147,9 @@ N`)
 
     async function portsAndGuests(): Promise<void> {
       const network = await server.admin.make('network', KINDS[kind])
-      const subnet = { network_id: network['id'], ip_version: 4, cidr: '10.0.0.0/24', enable_dhcp: false }
-      await server.admin.make('subnet', subnet)
+      const subnet = { network_id: network['id'], enable_dhcp: false }
+      await server.admin.make('subnet', { ...subnet, ip_version: 4, cidr: '10.0.0.0/24' })
+      await server.admin.make('subnet', { ...subnet, ip_version: 6, cidr: 'fd00::/64' })
       const port = (host: Name): Promise<Item> =>
         server.admin.make('port', {
           network_id: network['id'],
@@ -157,22 +159,28 @@ N`)
         })
       const source = await port('s')
       guest = await port('a')
-      address = guest['fixed_ips'][0].ip_address
+      const addresses: string[] = guest['fixed_ips'].map((one: Item) => one['ip_address'])
+      address = addresses.find((one) => !one.includes(':')) ?? ''
+      address6 = addresses.find((one) => one.includes(':')) ?? ''
       sender = await lab.vm(on('s'), source as never)
       vm = await lab.vm(on('a'), guest as never)
-      // Its leg on the target says nothing by itself, as a guest that does not run there yet.
+      // Its leg on the target says nothing by itself, as a guest that does not run there yet: no multicast report either.
       await sh(`ip link add eth1 netns ${vm.ns} address ${guest['mac_address']} mtu 1450 type veth peer name tb netns ${on('b').name} mtu 1450
-      ip netns exec ${vm.ns} sysctl -qw net.ipv6.conf.eth1.disable_ipv6=1
+      ip netns exec ${vm.ns} sysctl -qw net.ipv6.conf.eth1.addr_gen_mode=1 net.ipv6.conf.eth1.accept_ra=0
+      ip netns exec ${vm.ns} nft 'add table ip6 mute; add chain ip6 mute out { type filter hook output priority 0; }
+        add rule ip6 mute out oifname eth1 icmpv6 type { 143, nd-router-solicit } drop'
       ip -n ${on('b').name} link set tb up; ip -n ${vm.ns} link set eth1 up
       ip -n ${vm.ns} addr add ${address}/24 dev eth1 noprefixroute
+      ip -n ${vm.ns} addr add ${address6}/64 dev eth1 noprefixroute nodad
       ip netns exec ${vm.ns} sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0`)
       await guard(on('b'), 'tb')
       for (const one of [source, guest])
         assert.ok(await eventually(async () => (await statusOf(one)) === 'ACTIVE', 20_000), 'ports are up')
       const { security_groups: groups } = guest
-      const rule = { security_group_id: groups[0], direction: 'ingress', ethertype: 'IPv4', protocol: 'udp' }
-      await server.admin.make('security_group_rule', rule)
-      assert.ok(await eventually(() => sender.ping(address), 10_000), 'the guest is reached')
+      const rule = { security_group_id: groups[0], direction: 'ingress', protocol: 'udp' }
+      for (const ethertype of ['IPv4', 'IPv6']) await server.admin.make('security_group_rule', { ...rule, ethertype })
+      for (const one of [address, address6])
+        assert.ok(await eventually(() => sender.ping(one), 10_000), `the guest is reached at ${one}`)
     }
 
     const plug = (name: Name, device: string): Promise<string> =>
@@ -191,9 +199,10 @@ N`)
     /** What of a stream arrives while `disturb` happens in its middle. */
     async function underStream(
       disturb: () => Promise<unknown>,
+      to = address,
     ): Promise<{ received: number; lost: number; took: number }> {
       const receiver = await vm.start('receive', '9000')
-      const sending = await sender.start('send', address, '9000', String(PACKETS))
+      const sending = await sender.start('send', to, '9000', String(PACKETS))
       await pause(1000)
       const begin = performance.now()
       await disturb()
@@ -265,6 +274,30 @@ N`)
       assert.ok(result.lost <= 200, JSON.stringify(result))
       assert.ok(await eventually(async () => (await statusOf(guest)) === 'ACTIVE', 10_000))
       assert.deepEqual(await bindings(), ['a ACTIVE', 'b INACTIVE'])
+    })
+
+    test('a stream of IPv6 follows, too; on a provider network the target says where its addresses are now', async (t) => {
+      answered(await server.admin.delete(`ports/${guest['id']}/bindings/b`), 204)
+      await sh(
+        `ip -n ${vm.ns} link set eth1 up; ip -n ${vm.ns} addr replace ${address6}/64 dev eth1 noprefixroute nodad`,
+      )
+      answered(await server.admin.post(`ports/${guest['id']}/bindings`, { binding: { host: 'b' } }), 201)
+      assert.ok(await eventually(() => provenOn('b'), 10_000))
+      const mac = String(guest['mac_address'])
+      const said = `ether src ${mac} and (ether proto 0x8035 or (arp and arp[6:2] = 1) or (icmp6 and ip6[40] = 136))`
+      const heard = sh(`timeout 5 ip netns exec ${hub} tcpdump -nel -i ex-b '${said}' 2>/dev/null || true`)
+      const result = await underStream(() => activate('b'), address6)
+      t.diagnostic(`IPv6: ${JSON.stringify(result)}`)
+      assert.ok(result.lost <= LOST, JSON.stringify(result))
+      assert.ok(result.received >= PACKETS - LOST, JSON.stringify(result))
+      assert.ok(await eventually(async () => (await statusOf(guest)) === 'ACTIVE', 10_000))
+      const lines = await heard
+      for (const line of [
+        /Reverse Request/i,
+        /ARP.* 10\.0\.0\./,
+        new RegExp(`neighbor advertisement, tgt is ${address6}`),
+      ])
+        (kind === 'vlan' ? assert.match : assert.doesNotMatch)(lines, line)
     })
   })
 }

@@ -6,7 +6,7 @@
  *   hold ADDRESS PORT           a TCP connection that says a line every 20 ms; prints "echo N" for each answer
  *   send ADDRESS PORT COUNT     sequence-numbered UDP, one each millisecond; prints how many were sent
  *   resolve udp|tcp SERVER NAME asks a name server for the A or AAAA record (by the server's IP version); prints it
- *   receive PORT                counts sequence numbers; prints { received, lost, duplicated } on SIGTERM
+ *   receive PORT                counts sequence numbers, on both IP versions; prints { received, lost, duplicated } on SIGTERM
  */
 import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
@@ -69,7 +69,7 @@ function send(address: string, port: number, count: number): void {
 }
 
 function receive(port: number): void {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 })
+  const socket = createSocket({ type: 'udp6', recvBufferSize: 4 << 20 })
   const seen = new Set<number>()
   let duplicated = 0
   socket.on('message', (message) => {
