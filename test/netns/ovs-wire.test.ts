@@ -148,13 +148,17 @@ describe('DHCP on the wire', { skip, timeout: 180_000 }, () => {
   const udhcpc = async (ns: string, tries = 5): Promise<string> =>
     (await sh(`ip netns exec ${ns} udhcpc -i eth0 -n -q -f -t ${tries} -T 1 -s ${script} 2>/dev/null || true`)).trim()
   /** What ISC's client is given. It is told to change nothing. */
-  const dhclient = async (ns: string): Promise<string> => {
+  const dhclient = async (ns: string, version = '-4'): Promise<string> => {
     const [leases, pid] = [join(folder, `${ns}.leases`), join(folder, `${ns}.pid`)]
-    await sh(`ip netns exec ${ns} timeout 15 dhclient -1 -sf /bin/true -lf ${leases} -pf ${pid} eth0 2>/dev/null`)
-    // It goes on in the background, and only then says who it is.
-    await until('dhclient has a number', () => existsSync(pid) && readFileSync(pid, 'utf8').trim() !== '')
-    await sh(`kill $(cat ${pid})`)
-    return /fixed-address ([\d.]+);/.exec(readFileSync(leases, 'utf8'))?.[1] ?? ''
+    await sh(
+      `ip netns exec ${ns} timeout 15 dhclient ${version} -1 -sf /bin/true -lf ${leases} -pf ${pid} eth0 2>/dev/null || true`,
+    )
+    // It goes on in the background, and only then says who it is; where it has nothing yet it gives up.
+    const isRunning = (): boolean => existsSync(pid) && readFileSync(pid, 'utf8') !== ''
+    for (let tries = 0; tries < 20 && !isRunning(); tries++) await pause(100)
+    if (!isRunning()) return ''
+    await sh(`kill $(cat ${pid}); rm ${pid}`)
+    return /(?:fixed-address|iaaddr) ([\da-f.:]+)/.exec(readFileSync(leases, 'utf8'))?.[1] ?? ''
   }
   /** How many answers of DHCP servers come while `work` runs, and what it answers. */
   const answers = async (ns: string, work: () => Promise<string>): Promise<{ got: string; frames: number }> => {
@@ -233,6 +237,15 @@ describe('DHCP on the wire', { skip, timeout: 180_000 }, () => {
       await until('the first lease', async () => (await udhcpc(ns)) === addressOf(port))
       assert.deepEqual(await answers(ns, () => udhcpc(ns)), { got: addressOf(port), frames: 2 })
     }
+  })
+
+  test('IPv6 likewise', async () => {
+    const stateful = { ipv6_address_mode: 'dhcpv6-stateful', ipv6_ra_mode: 'dhcpv6-stateful' }
+    const subnet = { network_id: network, ip_version: 6, cidr: 'fd00:7::/64', ...stateful }
+    const { id } = (await ask('POST', 'subnets', { subnet })).body.subnet
+    const port = await createPort({ fixed_ips: [{ subnet_id: id }] })
+    const ns = await machine(port)
+    await until('the first lease', async () => (await dhclient(ns, '-6')) === addressOf(port))
   })
 
   test('a stranger on the wire is told nothing, not even no', async () => {
