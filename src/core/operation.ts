@@ -198,7 +198,7 @@ export function operateInternally<T>(
   return transact(core, { caller, requestId, idempotency: null, ifRevision: null, dryRun: false }, async (unit) => {
     const value = await work(unit)
     await unit.finish()
-    return { value, last: unit.countStatements() }
+    return { value, last: unit.counting.statements() }
   })
 }
 
@@ -225,7 +225,7 @@ async function operate(
       await unit.settled()
       return request.dryRun ? planned(result(), unit) : answerOf(status, result())
     }
-    const last = unit.countStatements()
+    const last = unit.counting.statements()
     if (request.dryRun || key) await unit.settled()
     if (key && !request.dryRun) await keepAnswer(tx, key, { status, response: (await value()).body })
     return { value, last, commit: !request.dryRun }

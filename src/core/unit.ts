@@ -10,13 +10,13 @@ import type { Context, Lock, Where } from '#model/context.ts'
 import type { Draft, Limits, Op, Resource, Write } from '#model/define.ts'
 import { securityGroup } from '#resources/security-group.ts'
 import { type Authorship, findObjects, findOwners, type Image, loadObject, writeObjects } from '#store/objects.ts'
-import { countStatement } from '#store/quota.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { Policy } from '#policy/policy.ts'
 import { createBinding } from './binding/binding.ts'
 import type { Outside } from './binding/outside.ts'
 import type { MechanismDriver } from './contracts.ts'
 import { driverIssues, runDrivers } from './driver-hooks.ts'
+import { type Counting, createCounting } from './allocation/counting.ts'
 import { createIpam, type PendingIpam } from './allocation/ipam.ts'
 import { createPrefixes } from './allocation/prefixes.ts'
 import { present } from './reading/present.ts'
@@ -43,14 +43,6 @@ export interface Touched {
   readonly id: string
 }
 
-/** A client's own object must fit its quota; what the system adds is counted without refusing. */
-interface Count {
-  delta: number
-  readonly projectId: string
-  readonly resource: string
-  readonly enforce: boolean
-}
-
 /** What follows a write. One of several with the same key is enough. */
 interface After {
   readonly task: (written: readonly Image[]) => Promise<void>
@@ -68,7 +60,6 @@ export class Unit {
   readonly #cache = new Map<string, Promise<unknown>>()
   /** Keys of what is locked until the transaction ends, and how: nobody else changes it. */
   readonly #held = new Map<string, Lock | 'delete'>()
-  readonly #counts = new Map<string, Count>()
   /** What waits for the row of the object being decided. */
   #after: After[] = []
   /** What waits for all that the operation writes. */
@@ -83,6 +74,7 @@ export class Unit {
   /** Parents of what was written, locked and as they were before. */
   readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
   readonly #ipam: PendingIpam
+  readonly counting: Counting
   readonly tx: Transaction
   readonly model: Model
   readonly policy: Policy
@@ -109,6 +101,7 @@ export class Unit {
     this.settings = settings
     this.caller = caller
     this.author = author
+    this.counting = createCounting(settings.quotas)
     this.#ipam = createIpam(tx, (name, where) => this.find(model.resource(name), where))
     this.context = {
       caller,
@@ -147,6 +140,7 @@ export class Unit {
         atEnd: (task) => void this.#atEnd.push(task),
       }),
       retryBindings: (of) => askToRebind(tx, of),
+      expectDefaultGroup: (projectId) => void this.#defaultGroup(projectId),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
     }
   }
@@ -242,7 +236,7 @@ export class Unit {
     const id = String(object['id'])
     this.touched.push({ op, kind: resource.name, id })
     this.#unwritten.delete(id)
-    this.#count(resource, op, object, internal)
+    this.counting.note(resource, op, object, internal)
     // Its own row now tells of its children too.
     this.#bumps.delete(`${resource.name} ${id}`)
   }
@@ -260,15 +254,6 @@ export class Unit {
   /** The object as this operation left it last. */
   latest(object: Image): Image {
     return this.#latest.get(String(object['id'])) ?? object
-  }
-
-  #count(resource: ComposedResource, op: Op, object: Image, internal: boolean): void {
-    if (!resource.quota || op === 'update') return
-    const projectId = String(object['project_id'] ?? '')
-    const key = `${projectId} ${resource.quota} ${internal}`
-    const count = this.#counts.get(key) ?? { delta: 0, projectId, resource: resource.quota, enforce: !internal }
-    count.delta += op === 'create' ? 1 : -1
-    this.#counts.set(key, count)
   }
 
   /** Locks the parents whose change this write is, and remembers them as they are without it. */
@@ -294,15 +279,6 @@ export class Unit {
     for (const { resource, before } of this.#bumps.values()) {
       await this.send(resource, 'update', [this.revised(before, {})], { [String(before['id'])]: before }, true)
     }
-  }
-
-  /** The statement that moves the quota counters, always in the same order; none when nothing is counted. */
-  countStatements(): { readonly text: string; readonly params: readonly unknown[] }[] {
-    const counts = [...this.#counts.values()]
-      .filter((count) => count.delta !== 0)
-      .sort((a, b) => (`${a.projectId} ${a.resource}` < `${b.projectId} ${b.resource}` ? -1 : 1))
-      .map((one) => ({ ...one, fallback: this.settings.quotas[one.resource] ?? -1 }))
-    return counts.length > 0 ? [countStatement(counts)] : []
   }
 
   /** A new object's attributes that nobody chooses. */
@@ -380,13 +356,17 @@ export class Unit {
     await this.send(resource, 'delete', [before], { [id]: before }, true)
   }
 
-  async defaultSecurityGroup(projectId: string): Promise<string> {
-    // Its id alone: reading its rules with every port would cost more than the port's address.
-    const [existing] = await this.#remember(`default group ${projectId}`, () =>
+  /** Its id alone: reading its rules with every port would cost more than the port's address. */
+  #defaultGroup(projectId: string): Promise<{ id: string }[]> {
+    return this.#remember(`default group ${projectId}`, () =>
       this.tx.query<{ id: string }>("select id from security_groups where project_id = $1 and name = 'default'", [
         projectId,
       ]),
     )
+  }
+
+  async defaultSecurityGroup(projectId: string): Promise<string> {
+    const [existing] = await this.#defaultGroup(projectId)
     if (existing) return existing.id
     const values = { name: 'default', description: 'Default security group', project_id: projectId }
     return String((await this.createInternal(securityGroup, values))['id'])

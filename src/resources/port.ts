@@ -146,6 +146,8 @@ export const port = defineResource({
       void context.find('subnet', { network_id: networkId as string })
       context.ipam.expect(networkId as string, asking.filter((one) => one.fixed_ips === undefined).length)
     }
+    const guarded = ports.filter((one) => one.security_groups === undefined && one.port_security_enabled !== false)
+    for (const projectId of new Set(guarded.map((one) => one.project_id))) context.expectDefaultGroup(String(projectId))
   },
   check: (write, limits) => (write.op === 'delete' || write.internal ? [] : checkPort(write, limits)),
   inTx: async (context, write) => {

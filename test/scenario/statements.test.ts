@@ -1,6 +1,11 @@
-/** How many statements an operation sends, and how many different ones there are: neither grows with what is stored. */
+/**
+ * How many statements an operation sends, in how many writes to the socket, and how many different ones there are: none
+ * of it grows with what is stored.
+ */
 import assert from 'node:assert/strict'
+import type { Writable } from 'node:stream'
 import { after, before, test, type TestContext } from 'node:test'
+import type { PoolClient } from 'pg'
 import { preparedCount } from '#store/pool.ts'
 import { direct, type Direct } from '../lib/direct.ts'
 import { testServer, type TestServer } from '../lib/server.ts'
@@ -8,57 +13,88 @@ import { testServer, type TestServer } from '../lib/server.ts'
 let server: TestServer
 let admin: Direct
 let sent: string[] = []
+let writes = 0
 before(async () => {
   server = await testServer({
     settings: { quotaPort: -1, quotaNetwork: -1, quotaSubnet: -1 },
     onStatement: (text) => void sent.push(text),
   })
+  server.database.pool.on('acquire', countWrites)
   admin = direct(server.core)
 })
 after(() => server?.close())
 
-/** Statements without BEGIN and COMMIT, which travel with others. */
-async function counting<T>(work: () => Promise<T>): Promise<{ value: T; count: number }> {
-  sent = []
-  const value = await work()
-  return { value, count: sent.filter((text) => text !== 'begin' && text !== 'commit').length }
+const counted = new WeakSet<PoolClient>()
+
+/** What leaves a connection together is one `_writev`. */
+function countWrites(client: PoolClient): void {
+  if (counted.has(client)) return
+  counted.add(client)
+  const { stream } = (client as unknown as { readonly connection: { readonly stream: Writable } }).connection
+  for (const name of ['_write', '_writev'] as const) {
+    const write = stream[name]?.bind(stream) as (...args: unknown[]) => void
+    stream[name] = (...args: unknown[]): void => {
+      writes++
+      write(...args)
+    }
+  }
 }
 
-/** The most an operation may send: what it sends now, so that more is a decision and not an accident. */
-const MOST: Readonly<Record<string, number>> = {
+/** Statements without BEGIN and COMMIT, which travel with others. */
+async function counting<T>(work: () => Promise<T>): Promise<{ value: T; count: number; writes: number }> {
+  sent = []
+  writes = 0
+  const value = await work()
+  return { value, count: sent.filter((text) => text !== 'begin' && text !== 'commit').length, writes }
+}
+
+/** The most an operation may send, in the most writes: what it sends now, so that more is a decision and not an accident. */
+const MOST: Readonly<Record<string, readonly [statements: number, writes: number]>> = {
   // One looks for the QoS policy that is its project's default.
-  'create network': 5,
-  'update network': 3,
+  'create network': [5, 4],
+  'update network': [3, 2],
   // With the RBAC policy that says so.
-  'share network with a subnet': 8,
+  'share network with a subnet': [8, 5],
   // With what goes with it: its RBAC policy (3), its segment (4); and looks for DHCP and BGP bindings, floating IPs and
   // whether it was allocated automatically.
-  'delete network': 18,
-  'create subnet': 13,
-  'update subnet': 6,
+  'delete network': [18, 12],
+  // With its DHCP port, that port's address, its pool, and what the network says of it.
+  'create subnet': [10, 3],
+  'update subnet': [6, 3],
   // With its DHCP port, and a look for the network's other subnets.
-  'delete subnet': 16,
-  'create port': 7,
-  'create port with a given address': 7,
-  'create 100 ports': 8,
-  'update port': 3,
+  'delete subnet': [16, 6],
+  'create port': [7, 3],
+  'create port with a given address': [7, 3],
+  'create 100 ports': [8, 4],
+  'update port': [3, 2],
   // One looks whether the port's addresses are to be had on that host.
-  'bind port': 5,
+  'bind port': [4, 2],
   // One looks for all that stands on it: floating IPs, forwardings, proxies, logs, …
-  'delete port': 6,
-  'show port': 1,
-  'list ports': 1,
+  'delete port': [6, 2],
+  'show port': [1, 1],
+  'list ports': [1, 1],
 }
 
 test('statements per operation', async (t: TestContext) => {
-  const table: [string, number][] = []
+  const table: [name: string, statements: number, writes: number][] = []
   const measure = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    const { value, count } = await counting(work)
-    table.push([name, count])
+    const { value, count, writes } = await counting(work)
+    table.push([name, count, writes])
     return value
   }
-  const warm = await admin.make('network', {})
-  await admin.make('port', { network_id: warm['id'] })
+  // What a connection has not prepared yet travels by itself; the first port of a project makes its default group.
+  for (let round = 0; round < 2; round++) {
+    const warm = await admin.make('network', {})
+    const network_id = warm['id']
+    const subnet = await admin.make('subnet', { network_id, cidr: '10.0.0.0/22', ip_version: 4 })
+    const port = await admin.make('port', { network_id })
+    await admin.update('port', port['id'], { name: 'p' })
+    await admin.update('network', network_id, { name: 'n' })
+    await admin.update('subnet', subnet['id'], { name: 's' })
+    await admin.remove('port', port['id'])
+    await admin.remove('subnet', subnet['id'])
+    await admin.remove('network', network_id)
+  }
   const network = await measure('create network', () => admin.make('network', {}))
   const network_id = network['id']
   await measure('update network', () => admin.update('network', network_id, { name: 'n' }))
@@ -86,8 +122,8 @@ test('statements per operation', async (t: TestContext) => {
   for (const { id } of rest) await admin.remove('port', id)
   await measure('delete subnet', () => admin.remove('subnet', subnet['id']))
   await measure('delete network', () => admin.remove('network', network_id))
-  for (const [name, count] of table) t.diagnostic(`${name.padEnd(34)} ${String(count).padStart(4)}`)
-  const tooMany = table.filter(([name, count]) => count > (MOST[name] ?? 0))
+  for (const [name, ...counts] of table) t.diagnostic(`${name.padEnd(34)} ${counts.join(' in ').padStart(8)}`)
+  const tooMany = table.filter(([name, ...counts]) => counts.some((count, index) => count > (MOST[name]?.[index] ?? 0)))
   assert.deepEqual(tooMany, [])
 })
 
