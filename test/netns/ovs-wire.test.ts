@@ -32,6 +32,7 @@ interface Host {
   readonly ns: string
   readonly ovs: PrivateOvs
   readonly state: string
+  readonly launch: () => ChildProcess
   agent: ChildProcess
 }
 
@@ -95,10 +96,9 @@ describe('DHCP on the wire', { skip, timeout: 180_000 }, () => {
     ]
     const script = new URL('../../bin/agent.ts', import.meta.url).pathname
     const argv = [`--net=/run/netns/${ns}`, process.execPath, '--disable-warning=ExperimentalWarning', script, ...flags]
-    const agent = spawn('nsenter', argv, {
-      stdio: ['ignore', 'ignore', process.env['TEST_LOG'] ? 'inherit' : 'ignore'],
-    })
-    const host = { name, ns, ovs, state, agent }
+    const stdio = ['ignore', 'ignore', process.env['TEST_LOG'] ? 'inherit' : 'ignore'] as const
+    const launch = (): ChildProcess => spawn('nsenter', argv, { stdio: [...stdio] })
+    const host = { name, ns, ovs, state, launch, agent: launch() }
     hosts.set(name, host)
     stack.defer(() => stopHost(host))
   }
@@ -273,14 +273,30 @@ describe('DHCP on the wire', { skip, timeout: 180_000 }, () => {
     }
   })
 
+  /** From `first`, which has just come to harm, to the other; answers after how many seconds. */
+  const takeover = async (first: string): Promise<number> => {
+    const since = Date.now()
+    await until('another serves', async () => (await serving()) !== first)
+    await until('a lease from it', async () => (await udhcpc(onCard, 1)) === addressOf(direct))
+    return (Date.now() - since) / 1000
+  }
+
+  test('when its agent alone dies another serves the wire too: what both say is the same; back again, it is silent', async () => {
+    const first = hosts.get(await serving()) as Host
+    first.agent.kill('SIGKILL')
+    await takeover(first.name)
+    const serve = async () => (await answers(onCard, () => udhcpc(onCard))).frames
+    await until('both answer', async () => (await serve()) === 4)
+    assert.equal(await udhcpc(onCard), addressOf(direct))
+    first.agent = first.launch()
+    await until('one is silent', async () => (await serve()) === 2)
+  })
+
   test('when the host that serves the wire dies another takes over', async () => {
-    const [first, other] = [await serving(), await serving().then((name) => (name === 'h1' ? 'h2' : 'h1'))]
-    const died = Date.now()
+    const first = await serving()
     await stopHost(hosts.get(first) as Host)
     assert.equal(await udhcpc(onCard, 1), '')
-    await until('a lease again', async () => (await udhcpc(onCard, 1)) === addressOf(direct))
-    const seconds = (Date.now() - died) / 1000
-    assert.equal(await serving(), other)
+    const seconds = await takeover(first)
     // Silent for so long from its last heartbeat; found within a tenth; then the switch, the server, the client's second.
     assert.ok(seconds < DOWN_TIME * 1.1 + 4, `${seconds} s`)
     assert.deepEqual(await answers(onCard, () => udhcpc(onCard)), { got: addressOf(direct), frames: 2 })
