@@ -15,7 +15,7 @@ export function keptByModel(): Kept {
   const shared = [...sharedKinds].flatMap(([type, { resource, lists }]) =>
     Object.entries(lists).map(([action, column]) => ({ table: resource.table, column, type, action })),
   )
-  return { counted, shared }
+  return { resources, counted, shared }
 }
 
 /** Answers the exit code: 0 when all is well, or is well again. */

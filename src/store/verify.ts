@@ -3,43 +3,34 @@
  * and blocks with what holders leave of the pools, groups of ports with their links, lists of projects with RBAC policies.
  *
  * Every check is exact on one snapshot, so that servers may work on meanwhile. To repair, the truth is taken to be the
- * objects clients see; what follows from them is written anew, by statements that come with each problem.
+ * objects clients see; what follows from them is written anew, by statements that come with each problem. Where an
+ * object itself must change, that is a row of the change log like every other write.
  */
 import { formatIp, parseIp } from '#kernel/ip.ts'
 import { resetBlocks } from './blocks.ts'
 import { type NumberRange, poolFor, setRanges, subtract } from './ranges.ts'
 import type { Transaction } from './transaction.ts'
+import {
+  boundSegments,
+  type Check,
+  type Kept,
+  portBindings,
+  type Problem,
+  sharedLists,
+  subnetLists,
+} from './verify-objects.ts'
 
-export interface Problem {
-  /** One sentence. */
-  readonly says: string
-  /** Puts it right, in the same transaction. */
-  repair(): Promise<unknown>
-}
-
-/** What the model says of the tables. */
-export interface Kept {
-  /** Tables whose rows count against a quota, project by project. */
-  readonly counted: readonly { readonly table: string; readonly quota: string }[]
-  /** Tables with lists that RBAC policies of a type and action fill. */
-  readonly shared: readonly {
-    readonly table: string
-    readonly column: string
-    readonly type: string
-    readonly action: string
-  }[]
-}
-
-type Check = (tx: Transaction, kept: Kept) => Promise<Problem[]>
+export type { Kept, Problem }
 
 /** By name, in the order in which they are repaired: pools after those who hold of them, counters last. */
 const CHECKS: Readonly<Record<string, Check>> = {
   'addresses of ports': portAddresses,
   'pools of addresses': addressPools,
+  'bindings of ports': portBindings,
+  'segments of bindings': boundSegments,
   'pools of segmentation ids': segmentPools,
   'blocks of subnet pools': subnetPools,
   'security groups of ports': portGroups,
-  'bindings of ports': portBindings,
   'lists of projects': sharedLists,
   'lists of subnets': subnetLists,
   'quota counters': counters,
@@ -331,67 +322,5 @@ async function portGroups(tx: Transaction): Promise<Problem[]> {
         [id],
       )
     },
-  }))
-}
-
-/** A port is bound to a host once: where it is, it does not wait as well. And what waits, waits for a port. */
-async function portBindings(tx: Transaction): Promise<Problem[]> {
-  const wrong = await tx.query<{ id: string; port_id: string; host: string; lone: boolean }>(
-    `/* once */ select b.id, b.port_id, b.host, p.id is null as lone from port_bindings b left join ports p on p.id = b.port_id
-      where p.id is null or p.binding_host = b.host order by b.id`,
-  )
-  return wrong.map(({ id, port_id, host, lone }) => ({
-    says: lone
-      ? `a binding to ${host} waits for port ${port_id}, which is not there`
-      : `port ${port_id} is bound to ${host}, and a binding to that host waits as well`,
-    repair: () => tx.query('delete from port_bindings where id = $1', [id]),
-  }))
-}
-
-async function sharedLists(tx: Transaction, { shared }: Kept): Promise<Problem[]> {
-  const problems: Problem[] = []
-  for (const kind of shared) problems.push(...(await wrongLists(tx, kind)))
-  return [...problems, ...(await lonePolicies(tx, shared))]
-}
-
-async function wrongLists(
-  tx: Transaction,
-  { table, column, type, action }: Kept['shared'][number],
-): Promise<Problem[]> {
-  const wrong = await tx.query<{ id: string; list: readonly string[]; targets: readonly string[] }>(
-    `/* once */ select t.id, t.${column} as list, coalesce(p.targets, '{}') as targets from ${table} t left join (
-        select object_id, array_agg(target_tenant order by target_tenant) as targets
-        from rbac_policies where object_type = $1 and action = $2 group by object_id) p on p.object_id = t.id
-      where array(select unnest(t.${column}) order by 1) <> coalesce(p.targets, '{}') order by t.id`,
-    [type, action],
-  )
-  return wrong.map(({ id, list, targets }) => ({
-    says: `${type} ${id}: ${column} is [${list.join(', ')}], its policies say [${targets.join(', ')}]`,
-    repair: () => tx.query(`update ${table} set ${column} = $2::text[] where id = $1`, [id, targets]),
-  }))
-}
-
-async function lonePolicies(tx: Transaction, shared: Kept['shared']): Promise<Problem[]> {
-  const objects = shared.map(({ table, type }) => `select id, '${type}' as type from ${table}`)
-  if (objects.length === 0) return []
-  const lone = await tx.query<{ id: string; object_type: string; object_id: string }>(
-    `/* once */ select p.id, p.object_type, p.object_id from rbac_policies p
-      where not exists (select 1 from (${objects.join(' union all ')}) o where o.id = p.object_id and o.type = p.object_type)`,
-  )
-  return lone.map(({ id, object_type, object_id }) => ({
-    says: `rbac_policy ${id} shares ${object_type} ${object_id}, which is not there`,
-    repair: () => tx.query('delete from rbac_policies where id = $1', [id]),
-  }))
-}
-
-/** Subnets are seen by whoever sees their network. */
-async function subnetLists(tx: Transaction): Promise<Problem[]> {
-  const wrong = await tx.query<{ id: string; shared_with: readonly string[] }>(
-    `/* once */ select s.id, n.shared_with from subnets s join networks n on n.id = s.network_id
-      where array(select unnest(s.shared_with) order by 1) <> array(select unnest(n.shared_with) order by 1) order by s.id`,
-  )
-  return wrong.map(({ id, shared_with }) => ({
-    says: `subnet ${id} is shared with others than its network`,
-    repair: () => tx.query('update subnets set shared_with = $2::text[] where id = $1', [id, shared_with]),
   }))
 }

@@ -2,10 +2,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { keptByModel } from '#cli/db-verify.ts'
+import type { BindingChange } from '#core/contracts.ts'
+import { silentLogger } from '#kernel/log.ts'
+import { startFollowers } from '#outbox/follow.ts'
 import { inTransaction } from '#store/transaction.ts'
 import { findProblems, holdStill } from '#store/verify.ts'
+import { hostReports } from '../lib/agents.ts'
+import { easyDriver } from '../lib/binding.ts'
 import { answered } from '../lib/refused.ts'
 import { type Client, type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'
@@ -159,6 +165,12 @@ const SPOILED: readonly [string, string, RegExp][] = [
     `insert into rbac_policies values (gen_random_uuid(), 'p1', 'network', gen_random_uuid(), 'access_as_shared', 'p2', 1)`,
     /which is not there/,
   ],
+  [
+    'a segment that nobody stands on',
+    `insert into network_segments (id, network_id, network_type, physical_network, segmentation_id, segment_index, is_dynamic)
+      select gen_random_uuid(), id, 'gre', null, 77, 9, true from networks limit 1`,
+    /was made for bindings, and none stands on it/,
+  ],
   ['a subnet apart from its network', `update subnets set shared_with = '{p7}'`, /shared with others than its network/],
 ]
 
@@ -179,6 +191,90 @@ describe('what is spoiled', () => {
     for (const [, sql] of SPOILED) await server.database.query(`/* once */ ${sql}`)
     await problems(true)
     assert.deepEqual(await problems(), [])
+  })
+})
+
+interface Logged {
+  readonly kind: string
+  readonly op: string
+  readonly id: string
+  readonly actor: string
+  readonly request_id: string
+  readonly before: Record<string, unknown>
+  readonly after: Record<string, unknown> | null
+}
+
+describe('objects that are put right', () => {
+  const mark = async (): Promise<string> =>
+    String(
+      (await server.database.query('/* once */ select coalesce(max(seq), 0)::text as seq from change'))[0]?.['seq'],
+    )
+  const since = (seq: string): Promise<Logged[]> =>
+    server.database.query<Logged & Record<string, unknown>>(
+      '/* once */ select kind, op, id, actor, request_id, before, after from change where seq > $1::bigint order by seq',
+      [seq],
+    )
+
+  test('a binding that waits where its port is goes, and those who read the change log hear of both', async () => {
+    await hostReports(server, 'h1')
+    await hostReports(server, 'h2')
+    const network = await owner.make('network', {})
+    const port = await server.admin.make('port', {
+      network_id: network['id'],
+      device_owner: 'compute:nova',
+      device_id: 'a server',
+      'binding:host_id': 'h1',
+    })
+    answered(await server.admin.post(`ports/${port['id']}/bindings`, { binding: { host: 'h2' } }), 201)
+    await server.database.query("update port_bindings set host = 'h1' where port_id = $1", [port['id']])
+    const before = answered(await server.admin.get(`ports/${port['id']}`), 200).port
+    const told: BindingChange[] = []
+    const follow = async (change: BindingChange): Promise<void> => void told.push(change)
+    const driver = { ...easyDriver('hears'), follow }
+    const options = { database: server.database, drivers: [driver], hint: () => sleep(20), log: silentLogger }
+    const followers = startFollowers(options)
+    while ((await server.database.query("select 1 from outbox_readers where name = 'driver hears'")).length === 0)
+      await sleep(10)
+    const seq = await mark()
+    assert.match((await problems(true)).join('\n'), /is bound to h1, and a binding to that host waits as well/)
+    const rows = await since(seq)
+    assert.deepEqual(
+      rows.map(({ kind, op, actor, request_id }) => [kind, op, actor, request_id]),
+      [
+        ['port_binding', 'delete', 'deuteron', 'db verify'],
+        ['port', 'update', 'deuteron', 'db verify'],
+      ],
+    )
+    const [gone, revised] = rows
+    assert.deepEqual([gone?.before['host'], gone?.after, revised?.id], ['h1', null, port['id']])
+    assert.deepEqual(
+      [revised?.before['binding:inactive_hosts'], revised?.after?.['binding:inactive_hosts']],
+      [['h1'], []],
+    )
+    const seen = answered(await server.admin.get(`ports/${port['id']}`), 200).port
+    assert.equal(seen.revision_number, before.revision_number + 1)
+    assert.equal(revised?.after?.['revision_number'], seen.revision_number)
+    for (let waited = 0; told.length < 2 && waited < 5000; waited += 20) await sleep(20)
+    await followers.close()
+    assert.deepEqual(
+      told.map(({ kind, op }) => `${kind} ${op}`),
+      ['port_binding delete', 'port update'],
+    )
+  })
+
+  test('lists, policies and segments too are written as any client’s write', async () => {
+    const spoil = [
+      'a list without its policy',
+      'a policy of what is gone',
+      'a segment that nobody stands on',
+      'a subnet apart from its network',
+    ]
+    for (const [what, sql] of SPOILED) if (spoil.includes(what)) await server.database.query(`/* once */ ${sql}`)
+    const seq = await mark()
+    await problems(true)
+    const kinds = new Set((await since(seq)).map(({ kind, op }) => `${kind} ${op}`))
+    for (const one of ['network update', 'subnet update', 'rbac_policy delete', 'segment delete'])
+      assert.ok(kinds.has(one), [...kinds].join())
   })
 })
 
