@@ -1,10 +1,11 @@
-/** `lab vm add|del|list`. */
+/** `lab vm add|migrate|del|list`. */
 import { parseArgs } from 'node:util'
 import { labApi } from '#lab/lifecycle.ts'
 import { vmNameIssue } from '#lab/names.ts'
 import { listVms, readVm } from '#lab/state.ts'
 import { styleFor, table } from '#lab/text.ts'
 import { addVm } from '#lab/vm-add.ts'
+import { migrateVm } from '#lab/vm-migrate.ts'
 import { unplugVm } from '#lab/vm.ts'
 import type { LabCommand } from './lab-common.ts'
 import { requireLab, usage } from './lab-common.ts'
@@ -28,6 +29,22 @@ const add: LabCommand = async (argv, { stdout, env }) => {
   const order = { name, port: values.port, host: values.host ?? null, dhcp: !values['no-dhcp'] }
   const vm = await addVm(lab, await labApi(lab), order)
   stdout.write(`${vm.name} on ${vm.host}: ${vm.addresses.join(' ')} (${vm.mac}, MTU ${vm.mtu})\n`)
+  return 0
+}
+
+const migrate: LabCommand = async (argv, { stdout, env }) => {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    options: { name: { type: 'string' }, to: { type: 'string' } },
+    allowPositionals: true,
+  })
+  const [name = ''] = positionals
+  if (name === '' || values.to === undefined) throw usage('say which and where: deuteron lab vm migrate VM --to HOST')
+  const lab = await requireLab(values.name, env)
+  const had = await readVm(lab.paths, name)
+  if (!had) throw new Error(`there is no VM ${name}`)
+  const { vm, pausedMs } = await migrateVm(lab, await labApi(lab), had, values.to)
+  stdout.write(`${name} went from ${had.host} to ${vm.host} and stood still for ${pausedMs.toFixed(0)} ms\n`)
   return 0
 }
 
@@ -58,10 +75,10 @@ const list: LabCommand = async (argv, { stdout, env }) => {
   return 0
 }
 
-const verbs: Readonly<Record<string, LabCommand>> = { add, del, list }
+const verbs: Readonly<Record<string, LabCommand>> = { add, migrate, del, list }
 
 export const vmCommand: LabCommand = async ([verb = '', ...argv], io) => {
   const command = verbs[verb]
-  if (!command) throw usage(`say what: deuteron lab vm add|del|list, not '${verb}'`)
+  if (!command) throw usage(`say what: deuteron lab vm add|migrate|del|list, not '${verb}'`)
   return command(argv, io)
 }

@@ -14,6 +14,7 @@ const HELP = `deuteron lab: hosts and VMs as network namespaces on this machine.
   lab list                                               the labs of this machine
   lab exec HOST|VM -- COMMAND …                          a command inside a host or a VM
   lab vm add VM --port PORT [--host HOST] [--no-dhcp]    a VM on a port, plugged as Nova does
+  lab vm migrate VM --to HOST                            moves it while it runs, with Nova's calls in its order
   lab vm del VM | lab vm list
   lab probe [--from VM,… --to VM,…] [--seconds 10] [--during ACTIONS] [--json]
                                                          counts lost packets while things are killed

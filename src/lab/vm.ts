@@ -55,7 +55,7 @@ export const plugVm = async (lab: Lab, plug: Plug): Promise<void> => {
 
 const addressLines = ({ fixed, gateway6 }: Plug): string[] => [
   ...fixed.map((address) => `addr add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`),
-  ...(gateway6 === null ? [] : [`-6 route replace default via ${gateway6} dev eth0 onlink`]),
+  ...(gateway6 === null ? [] : [`route replace default via ${gateway6} dev eth0 onlink`]),
 ]
 
 /** Runs the DHCP client until it has a lease; answers the address with its prefix length, null without one. */
