@@ -1,4 +1,7 @@
-/** Exact quotas: one counter row per project and resource, moved in the transaction that makes the objects. */
+/**
+ * Exact quotas: counters per project and resource, moved in the transaction that makes the objects. With a limit that is
+ * one row, and writers wait for each other's commits; without, it is several, and what is used is their sum.
+ */
 import type { Database, Params } from './pool.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -43,18 +46,35 @@ export const limitsOf = (database: Database, projectId: string): Promise<Limit[]
   ])
 
 export const usageOf = (database: Database, projectId: string): Promise<{ resource: string; used: number }[]> =>
-  database.query('select resource, used from quota_usage where project_id = $1', [projectId])
+  database.query(
+    'select resource, greatest(sum(used), 0)::bigint as used from quota_usage where project_id = $1 group by resource',
+    [projectId],
+  )
+
+/** Parts of a counter: 0 is that of a project with a limit. See the function `quota_count`. */
+const PARTS = 17
 
 /** What is used of these, held still: whoever makes or removes one waits for the end of the transaction. */
-export const holdUsage = (
+export async function holdUsage(
   tx: Transaction,
   projectId: string,
   resources: readonly string[],
-): Promise<{ resource: string; used: number }[]> =>
-  tx.query(
-    'select resource, used from quota_usage where project_id = $1 and resource = any($2) order by resource for update',
+): Promise<{ resource: string; used: number }[]> {
+  // Parts that are not there yet could be made meanwhile.
+  await tx.query(
+    `insert into quota_usage (project_id, resource, used, part)
+      select $1, r, 0, p from unnest($2::text[]) r, generate_series(0, $3::integer - 1) p order by r, p
+      on conflict (project_id, resource, part) do nothing`,
+    [projectId, resources, PARTS],
+  )
+  const parts = await tx.query<{ resource: string; used: number }>(
+    `select resource, used from quota_usage where project_id = $1 and resource = any($2)
+      order by resource, part for update`,
     [projectId, resources],
   )
+  const byResource = Map.groupBy(parts, (one) => one.resource)
+  return [...byResource].map(([resource, all]) => ({ resource, used: all.reduce((sum, { used }) => sum + used, 0) }))
+}
 
 export const projectsWithLimits = (database: Database): Promise<(Limit & { project_id: string })[]> =>
   database.query('select project_id, resource, "limit" from quotas order by project_id, resource')

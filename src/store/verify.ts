@@ -73,16 +73,18 @@ async function counters(tx: Transaction, { counted }: Kept): Promise<Problem[]> 
   )
   const wrong = await tx.query<{ project_id: string; resource: string; used: string; rows: string }>(
     `/* once */ select project_id, resource, coalesce(u.used, 0)::text as used, coalesce(c.rows, 0)::text as rows
-      from (${rows.join(' union all ')}) c full join quota_usage u using (project_id, resource)
+      from (${rows.join(' union all ')}) c
+      full join (select project_id, resource, sum(used) as used from quota_usage group by project_id, resource) u
+        using (project_id, resource)
       where coalesce(u.used, 0) <> coalesce(c.rows, 0) order by 1, 2`,
   )
   return wrong.map(({ project_id, resource, used, rows: count }) => ({
     says: `project ${project_id} is counted to have ${used} × ${resource} and has ${count}`,
     repair: () =>
       tx.query(
-        `insert into quota_usage (project_id, resource, used) values ($1, $2, $3)
-          on conflict (project_id, resource) do update set used = excluded.used`,
-        [project_id, resource, count],
+        `insert into quota_usage as u (project_id, resource, used) values ($1, $2, $3)
+          on conflict (project_id, resource, part) do update set used = u.used + excluded.used`,
+        [project_id, resource, Number(count) - Number(used)],
       ),
   }))
 }

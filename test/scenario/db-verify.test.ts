@@ -88,7 +88,7 @@ const SPOILED: readonly [string, string, RegExp][] = [
   ['a counter lost', `delete from quota_usage where resource = 'subnet'`, /0 × subnet and has/],
   [
     'a counter of what is not',
-    `insert into quota_usage values ('ghost', 'router', 2) on conflict (project_id, resource) do update set used = 2`,
+    `insert into quota_usage values ('ghost', 'router', 2) on conflict (project_id, resource, part) do update set used = 2`,
     /ghost.* 2 × router and has 0/,
   ],
   [
@@ -287,11 +287,12 @@ test('the command: exit code 1 while something differs', { timeout: 60_000 }, as
     })
   assert.match((await run()).out, /^all is well: /)
   await server.database.query(
-    `/* once */ update quota_usage set used = 99 where project_id = 'p1' and resource = 'port'`,
+    `/* once */ insert into quota_usage values ('p1', 'port', 99) on conflict (project_id, resource, part)
+      do update set used = quota_usage.used + 99`,
   )
   const told = await run()
   assert.equal(told.code, 1)
-  assert.match(told.out, /^project p1 is counted to have 99 × port and has \d+\n1 difference; /)
+  assert.match(told.out, /^project p1 is counted to have \d+ × port and has \d+\n1 difference; /)
   const repaired = await run('--repair')
   assert.equal(repaired.code, 0)
   assert.match(repaired.out, /\n1 difference, 1 repaired\n$/)

@@ -102,3 +102,58 @@ test('a limit of the project’s own holds from the next create on; -1 is none',
   assert.equal((await client.get('quotas/e')).body.quota.network, 3)
   await healthy()
 })
+
+test('without a limit two writers hold counters of one project at once, with a limit one waits for the other', async () => {
+  const held = async (limit: number): Promise<boolean> => {
+    // Parts go by the number of the connection's process; of sixteen some differ.
+    const clients = await Promise.all(Array.from({ length: 16 }, () => server.database.pool.connect()))
+    const parts = new Map(clients.map((client) => [(client as unknown as Shown)['processID'] % 16, client]))
+    const [one, other] = [...parts.values()]
+    const count = `select quota_count('side by side', 'port', 0, ${limit}, true)`
+    try {
+      await one?.query('begin')
+      await one?.query(count)
+      await other?.query(`set statement_timeout = '1s'`)
+      return await other!.query(count).then(
+        () => false,
+        () => true,
+      )
+    } finally {
+      await one?.query('rollback')
+      await other?.query(`set statement_timeout = '60s'`)
+      for (const client of clients) client.release()
+    }
+  }
+  assert.equal(await held(-1), false)
+  assert.equal(await held(10), true)
+})
+
+test('without a limit writers of one project commit side by side, and a limit set meanwhile holds from then on', async () => {
+  const project = 'unlimited'
+  const client = direct(server.core, project)
+  const limit = (values: Shown) => server.admin.put(`quotas/${project}`, { quota: values })
+  assert.equal((await limit({ port: -1 })).status, 200)
+  const { id: network_id } = await client.make('network', {})
+  await Promise.all(Array.from({ length: 40 }, () => client.make('port', { network_id })))
+  assert.equal(await usedBy(project, 'port'), 40)
+  const parts = await server.database.query<Shown>(
+    `select part from quota_usage where project_id = $1 and resource = 'port'`,
+    [project],
+  )
+  assert.ok(parts.length > 1, `${parts.length} parts`)
+  await healthy()
+  assert.equal((await limit({ port: 39, check_limit: true })).status, 400)
+  const [set, made] = await Promise.all([
+    limit({ port: 42, check_limit: true }),
+    outcomes(Array.from({ length: 60 }, () => client.make('port', { network_id }))),
+  ])
+  const held = 40 + made.values.length
+  // Who counted before the limit was there was let in, and who sets it hears of that.
+  assert.equal(set.status, held > 42 && set.status === 400 ? 400 : 200)
+  if (set.status === 400) assert.equal((await limit({ port: 42 })).status, 200)
+  else assert.ok(held <= 42, `${held} ports at a limit of 42`)
+  assert.equal(await usedBy(project, 'port'), held)
+  const more = await outcomes(Array.from({ length: 10 }, () => client.make('port', { network_id })))
+  assert.equal(held + more.values.length, Math.max(held, 42))
+  await healthy()
+})
