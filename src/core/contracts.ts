@@ -3,7 +3,7 @@
  * host. Both are pure: they see facts and answer values; storing, allocating and retrying are core's.
  */
 import type { ApiError } from '#kernel/errors.ts'
-import type { Context, IdRange, Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
+import type { Context, IdRange, LeftBinding, Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
 import type { Draft, Write } from '#model/define.ts'
 
 export interface TypeDriver {
@@ -47,6 +47,8 @@ export interface BindablePort {
   readonly profile: Readonly<Record<string, unknown>>
   /** It has a fixed IP: without one only drivers of connectivity `l2` are asked. */
   readonly addressed: boolean
+  /** The binding it leaves in a live migration that its profile spoke of (`migrating_to`). */
+  readonly leaves?: LeftBinding
 }
 
 /** All that a driver may know when it is asked about one segment. */
@@ -73,6 +75,7 @@ export type RefusalReason =
   | 'connectivity_unsuitable'
   | 'segment_not_of_fixed_ips'
   | 'device_not_found'
+  | 'source_differs'
   | 'tor_absent'
   | 'tor_unreachable'
   | 'tor_not_configured'

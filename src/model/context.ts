@@ -65,6 +65,13 @@ export interface BindingRequest {
   readonly device_owner: string
   readonly profile: Readonly<Record<string, unknown>>
   readonly fixed_ips: readonly { readonly subnet_id?: string }[]
+  /** Where it migrates from. */
+  readonly leaves?: LeftBinding
+}
+export interface LeftBinding {
+  readonly host: string
+  readonly vif_type: string
+  readonly vif_details: Readonly<Record<string, unknown>>
 }
 export interface BindingLevel {
   /** 0 is the outermost. */

@@ -271,7 +271,8 @@ async function requireGroups(context: Context, ids: readonly string[]): Promise<
 }
 
 async function bound(context: Context, wanted: Port, old: Port | null): Promise<Partial<Draft>> {
-  const result = await context.binding.bind(requestOf(wanted))
+  const leaves = leftBy(old)
+  const result = await context.binding.bind({ ...requestOf(wanted), ...(leaves && { leaves }) })
   return {
     ...bindingOf(result, old),
     ...(isUnattended(result.vif_type) && { status: 'ACTIVE' }),
@@ -283,6 +284,16 @@ const DVR_INTERFACE = 'network:router_interface_distributed'
 
 /** A whole card is its server's to set up: no agent will say that the port stands, so it does once it is bound. */
 export const isUnattended = (vif_type: string): boolean => vif_type === 'hostdev_physical'
+
+/** Only what Nova writes beforehand tells a live migration from a server that begins anew elsewhere. */
+const leftBy = (old: Port | null): BindingRequest['leaves'] =>
+  old?.['binding:profile']['migrating_to']
+    ? {
+        host: old['binding:host_id'],
+        vif_type: old['binding:vif_type'],
+        vif_details: old['binding:vif_details'],
+      }
+    : undefined
 
 /** What is asked when this port is bound. */
 export const requestOf = (wanted: Port): BindingRequest => ({

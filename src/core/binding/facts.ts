@@ -59,9 +59,17 @@ export function factsOf(
   hosts: readonly string[] | null,
   outside: ReadonlyMap<string, OutsideAnswer>,
 ): ReadonlyMap<string, PlanFacts> {
-  const { id, network_id, vnic_type, device_owner, profile, fixed_ips } = request
+  const { id, network_id, vnic_type, device_owner, profile, fixed_ips, leaves } = request
   const common = {
-    port: { id, network_id, vnic_type, device_owner, profile, addressed: fixed_ips.length > 0 },
+    port: {
+      id,
+      network_id,
+      vnic_type,
+      device_owner,
+      profile,
+      addressed: fixed_ips.length > 0,
+      ...(leaves && { leaves }),
+    },
     segments: segments.filter((one) => !one.is_dynamic).map(bare),
     dynamic: segments.filter((one) => one.is_dynamic).map(bare),
     tors,

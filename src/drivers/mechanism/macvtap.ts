@@ -1,6 +1,6 @@
 /** Binds ports to macvtap devices above a host's interfaces, one VLAN device for each VLAN (driver `macvtap`). */
 import { createHash } from 'node:crypto'
-import type { BindableSegment, MechanismDriver } from '#core/contracts.ts'
+import type { BindableSegment, BindingFacts, MechanismDriver, Refusal } from '#core/contracts.ts'
 import { dictionaryIn, isRefusal, plugging, reaches } from './agent-based.ts'
 
 const AGENT_TYPE = 'Macvtap agent'
@@ -15,11 +15,18 @@ export const macvtapDriver: MechanismDriver = {
     const agent = plugging(facts, VNIC_TYPES, AGENT_TYPE)
     if (isRefusal(agent)) return agent
     const mappings = dictionaryIn(agent.configurations, 'interface_mappings')
-    return (
-      reaches(segment, { types: ['flat', 'vlan'], mappings }) ??
-      bound(segment, String(mappings[String(segment.physical_network)]))
-    )
+    const refusal = reaches(segment, { types: ['flat', 'vlan'], mappings })
+    if (refusal) return refusal
+    const binding = bound(segment, String(mappings[String(segment.physical_network)]))
+    return elsewhere(facts, binding.vif_details.macvtap_source) ?? binding
   },
+}
+
+/** A running server goes on above an interface of the name that it has where it comes from; as in Neutron. */
+function elsewhere({ port: { leaves } }: BindingFacts, source: string): Refusal | null {
+  const wanted = leaves?.vif_type === 'macvtap' ? leaves.vif_details['macvtap_source'] : undefined
+  if (wanted === undefined || wanted === source) return null
+  return { refused: 'source_differs', facts: { wanted, source, from: leaves?.host } }
 }
 
 const bound = ({ network_type, segmentation_id }: BindableSegment, physical_interface: string) => {

@@ -46,6 +46,8 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     `The port's addresses are of segment ${listed(segments)}: use a host that reaches it, or give the port an address of a segment that ${host} reaches.`,
   device_not_found: ({ wanted, slot, pci_slot }, _, host) =>
     `${host} reports no such device (${listed(wanted ?? slot ?? pci_slot)}): compare binding:profile with what its agent reports.`,
+  source_differs: ({ wanted, source, from }, _, host) =>
+    `Map the physical network to an interface of the same name on both hosts: on ${from} the server is above ${wanted}, on ${host} it would be above ${source}.`,
   tor_absent: (_, { driver }, host) =>
     `Tell ${driver} the switch port that leads to ${host}, and map the switch's physical network on the host, if it stands below a switch at all.`,
   tor_unreachable: ({ tor, unreachable }) =>
@@ -78,6 +80,7 @@ const NEAR: readonly (readonly string[])[] = [
     'agent_dead',
     'physnet_not_mapped',
     'device_not_found',
+    'source_differs',
     'segment_ids_exhausted',
     'tor_unreachable',
     'tor_not_configured',
