@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { silentLogger } from '#kernel/log.ts'
+import { createRegistry } from '#kernel/metrics.ts'
 import type { Database } from '#store/pool.ts'
 import type { Realization } from '#wire/realization.ts'
 import {
@@ -250,6 +251,22 @@ test('a change makes dirty what may differ on the wire', () => {
     1,
     'an image without facts concerns everyone',
   )
+})
+
+test('beside agents only the metrics of the process are served', async () => {
+  const registry = createRegistry()
+  const listener = await listen({ port: 0 }, () => {}, registry)
+  const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${listener.port}${path}`, { method })
+  const metrics = await get('/metrics')
+  assert.equal(metrics.status, 200)
+  assert.match(await metrics.text(), /^deuteron_process_cpu_seconds_total /m)
+  for (const [path, method] of [
+    ['/metrics', 'POST'],
+    ['/agent', 'GET'],
+    ['/', 'GET'],
+  ] as const)
+    assert.equal((await get(path, method)).status, 404)
+  await listener.close()
 })
 
 test('credentials do not travel in the clear to other machines', async () => {
