@@ -60,6 +60,7 @@ interface Driver {
   readonly failures: number
   readonly error: string | null
   readonly failing_since: string | null
+  readonly lost_at: string | null
 }
 
 /** What waits; with --failed what was tried already, with --all what was delivered too. Drivers that fail come last. */
@@ -100,6 +101,9 @@ function printDrivers(found: readonly Driver[], { out }: CommandContext): void {
   ])
   const head = ['DRIVER', 'STATE', 'PLACE', 'BEHIND SINCE', 'FAILS AT', 'WHICH IS', 'TRIED', 'SINCE', 'ERROR']
   for (const row of columns([head, ...rows])) out.line(row)
+  for (const { name, lost_at } of found)
+    if (lost_at !== null)
+      out.line(`${name} lost changes at ${lost_at}: the change log no longer had them. Compare what it looks after.`)
 }
 
 /** The change is named, so that nothing is skipped that came to stand there meanwhile. */

@@ -85,5 +85,7 @@ export const outboxDriver = defineResource({
     failing: flag({ filter: true, sql: '(t.change is not null)' }),
     failing_since: optional(timestamp({ column: 'failing_since' })),
     tried_at: optional(timestamp({ column: 'tried_at' })),
+    /** When changes were last lost to it: the log was cut off before it took them. */
+    lost_at: optional(timestamp({ column: 'lost_at' })),
   },
 })

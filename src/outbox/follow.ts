@@ -17,7 +17,7 @@ import { type FollowMetrics, measure } from './follow-metrics.ts'
 import { inOrderOfObjects } from './order.ts'
 import { eventDelay } from './pace.ts'
 import { isWhole, movePlace, placeOf, readAhead, settlePlace } from './place.ts'
-import { endTrouble, isSkipped, keepTrouble, type Trouble, troubleOf } from './standing.ts'
+import { endTrouble, goPastLoss, isSkipped, keepTrouble, type Trouble, troubleOf } from './standing.ts'
 
 export interface FollowOptions {
   readonly database: Database
@@ -84,17 +84,22 @@ async function follow(told: Told, signal: AbortSignal): Promise<void> {
 }
 
 /** Where the driver stands; one that is new begins now. */
-async function begin({ database, reader, log }: Told): Promise<Cursor> {
+async function begin({ database, reader }: Told): Promise<Cursor> {
   const stands = await placeOf(database, reader)
-  if (stands && (await isWhole(database, stands))) return stands
-  if (stands)
-    log.error(
-      { place: formatCursor(stands) },
-      'the change log was cut off before the driver was told: changes are lost',
-    )
+  if (stands) return stands
   const now = await lastReadable(database)
-  await settlePlace(database, reader, now, stands)
+  await settlePlace(database, reader, now, null)
   return (await placeOf(database, reader)) ?? now
+}
+
+/** Where it can read on: here, unless the log was cut off meanwhile. */
+async function readableFrom({ database, reader, log }: Told, place: Cursor): Promise<Cursor> {
+  if (await isWhole(database, place)) return place
+  const left = await goPastLoss(database, reader, place)
+  if (!left) throw new Error(OVERTAKEN)
+  const facts = { place: formatCursor(place), left: formatCursor(left) }
+  log.error(facts, 'the change log was cut off before the driver was told: changes are lost')
+  return left
 }
 
 /** Everything that can be read by now. `standing`: more is committed, and readable soon. */
@@ -107,6 +112,7 @@ async function tellAll(
   const { database, driver, reader, metrics } = told
   const fence = await readFence(database)
   for (let place = from; ; ) {
+    place = await readableFrom(told, place)
     const rows = await readChanges(database, place, fence, BATCH)
     const last = rows.at(-1)
     if (!last) metrics?.standsAt(driver.name, null)

@@ -1,6 +1,6 @@
 /**
- * What a driver fails at, kept beside its place so that operators see it, whichever server tells the driver; and the
- * changes that operators let it skip.
+ * What a driver fails at and what it lost, kept beside its place so that operators see it, whichever server tells the
+ * driver; and the changes that operators let it skip.
  */
 import type { ChangeRow } from '#store/change-reader.ts'
 import type { Cursor } from '#store/cursor.ts'
@@ -58,4 +58,19 @@ export async function isSkipped(database: Querying, driver: string, change: stri
     change,
   ])
   return found.length > 0
+}
+
+const HORIZON = 'select era, xid::text as xid, seq::text as seq from change_horizon where era = $1'
+const LOSE = `update outbox_readers set xid = $2::xid8, seq = $3::bigint, trouble = null, lost_at = now()
+    where name = $1 and (era, xid, seq) = ($4, $5::xid8, $6::bigint) returning 1`
+
+/**
+ * The log was cut off behind `place`: the reader goes on with what is left of it, and it is noted that the rest is
+ * lost. Null: it does not stand there any more.
+ */
+export async function goPastLoss(database: Querying, reader: string, place: Cursor): Promise<Cursor | null> {
+  const [row] = await database.query<{ era: number; xid: string; seq: string }>(HORIZON, [place.era])
+  if (!row) return place
+  const moved = await database.query(LOSE, [reader, row.xid, row.seq, place.era, String(place.xid), String(place.seq)])
+  return moved.length > 0 ? { era: row.era, xid: BigInt(row.xid), seq: BigInt(row.seq) } : null
 }

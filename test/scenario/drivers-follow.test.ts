@@ -282,3 +282,35 @@ test('another server that takes over goes on counting, and knows what was skippe
   await until('and says so', async () => (await standingOf(server, 'both')).change === null)
   await third.close()
 })
+
+test('changes that the log lost before a driver took them are lost loudly; what is left is told', async () => {
+  await using server = await testServer()
+  const heard: string[] = []
+  let stuck = true
+  const slow = driver('slow', async ({ after }) => {
+    if (stuck) throw new Error('not yet')
+    heard.push(String(after?.['name']))
+  })
+  const followers = started(server, [slow])
+  await begun(server, 'slow')
+  for (const name of ['first', 'lost', 'left']) await server.admin.make('network', { name })
+  await until('it fails', async () => (await standingOf(server, 'slow')).failures > 0)
+  await followers.close()
+  assert.equal((await standingOf(server, 'slow'))['lost_at'], null)
+  // As retention does it.
+  await server.database.query(
+    `insert into change_horizon (era, xid, seq, at) select era, xid, seq, now() from change
+      where kind = 'network' and after ->> 'name' = 'lost' order by xid desc, seq desc limit 1`,
+  )
+  await server.database.query(
+    'delete from change c using change_horizon h where (c.era, c.xid, c.seq) <= (h.era, h.xid, h.seq)',
+  )
+  stuck = false
+  const next = started(server, [slow])
+  await until('it hears what is left', () => heard.includes('left'))
+  await next.close()
+  assert.ok(!heard.includes('lost'))
+  const { lost_at, change } = await standingOf(server, 'slow')
+  assert.ok(Math.abs(Date.now() - Date.parse(String(lost_at))) < 60_000)
+  assert.equal(change, null)
+})
