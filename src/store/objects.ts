@@ -35,7 +35,9 @@ function text(resource: ComposedResource, purpose: string, make: () => string): 
   return found
 }
 
-const image = (resource: ComposedResource): string => `(select row_to_json(o) from (select ${imageList(resource)}) o)`
+/** As JSON to be sent, or as it is kept in the change log. */
+const image = (resource: ComposedResource, as = 'row_to_json'): string =>
+  `(select ${as}(o) from (select ${imageList(resource)}) o)`
 
 /** True when an attribute is read from other rows than the object's own. */
 const looksElsewhere = (resource: ComposedResource): boolean =>
@@ -51,22 +53,18 @@ export async function loadObject(
   id: string,
   lock: keyof typeof LOCKS,
 ): Promise<Image | undefined> {
-  const apart = lock !== 'none' && looksElsewhere(resource)
+  const apart = text(resource, `lock ${lock}`, () => lockStatement(resource, lock))
   const sql = text(resource, apart ? 'load none' : `load ${lock}`, () => {
     return `select ${image(resource)} as image from ${resource.table} t where t.id = $1${apart ? '' : LOCKS[lock]}`
   })
-  const locked =
-    apart &&
-    tx.query(
-      text(resource, `lock ${lock}`, () => lockStatement(resource, lock)),
-      [id],
-    )
+  const locked = apart && tx.query(apart, [id])
   const [, [row]] = await Promise.all([locked, tx.query<{ image: Image }>(sql, [id])])
   return row?.image
 }
 
-const lockStatement = ({ table }: ComposedResource, lock: keyof typeof LOCKS): string =>
-  `select 1 from ${table} t where t.id = $1${LOCKS[lock]}`
+/** Empty: the statement that reads the object locks it. */
+const lockStatement = (resource: ComposedResource, lock: keyof typeof LOCKS): string =>
+  lock !== 'none' && looksElsewhere(resource) ? `select 1 from ${resource.table} t where t.id = $1${LOCKS[lock]}` : ''
 
 /** Objects whose attributes equal the given values, by id. `security_groups:has` and `fixed_ips:subnet_id` look inside. */
 export async function findObjects(
@@ -145,12 +143,10 @@ const toRow = (resource: ComposedResource, object: Image): Draft => {
   return row
 }
 
-/** What is shown of an object and not logged with it: what others change without writing it. */
-const unlogged = (resource: ComposedResource): string => {
+/** What is shown of an object and not logged with it: what others change without writing it. Null: nothing. */
+const unlogged = (resource: ComposedResource): string | null => {
   const names = Object.entries(resource.attributes).flatMap(([name, one]) => (one.secret && one.visible ? [name] : []))
-  return names.length === 0
-    ? `'{}'::jsonb`
-    : `to_jsonb((select row_to_json(o) from (select ${selectList(resource, names)}) o))`
+  return names.length === 0 ? null : `(select to_jsonb(o) from (select ${selectList(resource, names)}) o)`
 }
 
 function writeStatement(resource: ComposedResource, op: Op): string {
@@ -172,12 +168,15 @@ function writeStatement(resource: ComposedResource, op: Op): string {
     delete: `delete from ${table} u using ${rows} r where u.id = r.id returning u.*`,
   }[op]
   const before = op === 'create' ? 'null::jsonb' : '$2::jsonb -> t.id::text'
-  const after = op === 'delete' ? 'null::jsonb' : `to_jsonb(${image(resource)})`
+  const after = op === 'delete' ? 'null::jsonb' : image(resource, 'to_jsonb')
   const generation = op === 'delete' ? 't.revision_number + 1' : 't.revision_number'
-  return `with t as (${dml}),
-    o as (select t.id, ${project} as project_id, ${generation} as generation, ${before} as before, ${after} as after,
-      ${op === 'delete' ? 'null::jsonb' : unlogged(resource)} as unlogged from t),
-    c as (insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
-      select (select max(era) from eras), $3, $4, $5, o.project_id, '${name}', o.id, '${op}', o.generation, o.before, o.after from o)
-    select id, ${op === 'delete' ? 'before' : 'after || unlogged'} as image from o${op === 'create' ? ' where $2::jsonb is not null' : ''}`
+  // A creation is handed what was before like the others, and has no use for it.
+  const log = `insert into change (era, actor, actor_name, request_id, project_id, kind, id, op, generation, before, after)
+      select (select max(era) from eras), $3, $4, $5, ${project}, '${name}', t.id, '${op}', ${generation}, ${before}, ${after}
+      from t where $2::jsonb is not null`
+  const beside = op === 'delete' ? null : unlogged(resource)
+  return beside === null
+    ? `with t as (${dml}) ${log} returning id, ${op === 'delete' ? 'before' : 'after'} as image`
+    : `with t as (${dml}), c as (${log} returning id, after)
+    select t.id, c.after || ${beside} as image from c join t on t.id = c.id`
 }

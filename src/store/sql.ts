@@ -43,8 +43,16 @@ export const imageList = (resource: ComposedResource): string => selectList(reso
 export const imageNames = ({ attributes }: ComposedResource): string[] =>
   Object.keys(attributes).filter((name) => !attributes[name]?.secret)
 
+type Columns = readonly (readonly [name: string, column: string])[]
+const stored = new WeakMap<ComposedResource, Columns>()
+
 /** Attribute name → stored column, for what is stored. */
-export const storedColumns = (resource: ComposedResource): readonly (readonly [string, string])[] =>
-  Object.entries(resource.attributes).flatMap(([name, attribute]) =>
+export function storedColumns(resource: ComposedResource): Columns {
+  const known = stored.get(resource)
+  if (known) return known
+  const columns = Object.entries(resource.attributes).flatMap(([name, attribute]) =>
     attribute.column === null ? [] : [[name, attribute.column] as const],
   )
+  stored.set(resource, columns)
+  return columns
+}
