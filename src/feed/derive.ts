@@ -56,6 +56,8 @@ export interface ExpectedRow {
   readonly vif_type: string
   readonly vnic_type: string
   readonly segment_ids: readonly string[]
+  /** Of a binding to a device. */
+  readonly device: PortRow['binding_device']
 }
 
 /** A segment that is wired, and the host that serves DHCP on it. */
@@ -143,14 +145,17 @@ export const portObject = (row: PortRow): PortObject => ({
   segment_ids: row.binding_segment_ids,
 })
 
-/** The port as a host is to have it that it may come to. Its device there is set up when it has come. */
-export const expectedObject = (row: PortRow, { vif_type, vnic_type, segment_ids }: ExpectedRow): PortObject => ({
+/** The port as a host is to have it that it may come to: its device there is to be there, and set up when it has come. */
+export const expectedObject = (
+  row: PortRow,
+  { vif_type, vnic_type, segment_ids, device }: ExpectedRow,
+): PortObject => ({
   ...portObject(row),
   active: false,
   vnic_type,
   device: deviceObject({
     binding_vif_type: vif_type === 'unbound' ? row.binding_vif_type : vif_type,
-    binding_device: null,
+    binding_device: device,
   }),
   segment_ids,
 })

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { silentLogger } from '#kernel/log.ts'
-import { createRegistry } from '#kernel/metrics.ts'
 import type { Database } from '#store/pool.ts'
 import type { Realization } from '#wire/realization.ts'
 import {
@@ -69,13 +68,21 @@ test("an address pair without a MAC means the port's own; members name each addr
 })
 
 test('each host has the port as its own binding says: kind, segments, device', () => {
-  const at = (host: string, vif_type: string) => ({ host, vif_type, vnic_type: 'direct', segment_ids: [`${host}-seg`] })
+  const device = { pci_slot: '0000:3b:02.1', source: null, vlan: '12', follows_uplink: false }
+  const at = (host: string, vif_type: string) => ({
+    host,
+    vif_type,
+    vnic_type: 'direct',
+    segment_ids: [`${host}-seg`],
+    device: vif_type === 'ovs' ? null : device,
+  })
   const moving = { ...row, expected_on: [at('h2', 'hw_veb'), at('h3', 'ovs')] }
   const entry = entryOf(moving, undefined)
   const on = (host: string) => portItemFor(entry, host)?.object
   assert.deepEqual(on('h1')?.segment_ids, ['outer', 'inner'])
   assert.deepEqual([on('h1')?.vnic_type, on('h1')?.active], ['normal', true])
-  assert.deepEqual([on('h2')?.vnic_type, on('h2')?.active, on('h2')?.device?.kind], ['direct', false, 'vf'])
+  assert.deepEqual([on('h2')?.vnic_type, on('h2')?.active], ['direct', false])
+  assert.deepEqual(on('h2')?.device, { ...device, kind: 'vf', vlan: 12 })
   assert.deepEqual(on('h2')?.segment_ids, ['h2-seg'])
   assert.deepEqual([on('h3')?.segment_ids, on('h3')?.device], [['h3-seg'], null])
   assert.equal(on('h4'), undefined)
@@ -115,7 +122,10 @@ test('a report moves a port only from its own host, for the known generation, an
   assert.equal(verdict('h2', report('done'), row), null)
   assert.equal(verdict('h1', report('done'), null), null)
   assert.equal(verdict('h1', { ...report('done'), kind: 'network' }, row), null)
-  const moving = { ...row, expected_on: [{ host: 'h2', vif_type: 'ovs', vnic_type: 'normal', segment_ids: ['other'] }] }
+  const moving = {
+    ...row,
+    expected_on: [{ host: 'h2', vif_type: 'ovs', vnic_type: 'normal', segment_ids: ['other'], device: null }],
+  }
   assert.equal(verdict('h2', report('done'), moving), null)
   assert.equal(readiness('h2', report('done'), moving), 'ready')
   assert.equal(readiness('h2', report('pending'), moving), 'unready')
@@ -251,22 +261,6 @@ test('a change makes dirty what may differ on the wire', () => {
     1,
     'an image without facts concerns everyone',
   )
-})
-
-test('beside agents only the metrics of the process are served', async () => {
-  const registry = createRegistry()
-  const listener = await listen({ port: 0 }, () => {}, registry)
-  const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${listener.port}${path}`, { method })
-  const metrics = await get('/metrics')
-  assert.equal(metrics.status, 200)
-  assert.match(await metrics.text(), /^deuteron_process_cpu_seconds_total /m)
-  for (const [path, method] of [
-    ['/metrics', 'POST'],
-    ['/agent', 'GET'],
-    ['/', 'GET'],
-  ] as const)
-    assert.equal((await get(path, method)).status, 404)
-  await listener.close()
 })
 
 test('credentials do not travel in the clear to other machines', async () => {

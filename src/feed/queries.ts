@@ -14,23 +14,23 @@ export const segmentIds = (levels: string): string => `(select coalesce(jsonb_ag
  * where it went.
  */
 export const expectedOn = (ports: string): string => `(select coalesce(jsonb_agg(jsonb_build_object(
-    'host', b.host, 'vif_type', b.vif_type, 'vnic_type', b.vnic_type, 'segment_ids', ${segmentIds('b.levels')})
+    'host', b.host, 'vif_type', b.vif_type, 'vnic_type', b.vnic_type, 'segment_ids', ${segmentIds('b.levels')},
+    'device', ${deviceOf('b.', ports)})
     order by b.host), '[]')
   from port_bindings b where b.port_id = ${ports}.id and ${expects(ports)})`
 export const expects = (ports: string): string =>
   `(b.vif_type <> 'unbound' or ${ports}.status <> 'ACTIVE') and b.vif_type <> 'binding_failed' and b.host <> ${ports}.binding_host`
 
-/** What a binding says of the device that carries the port; null where the switch does. */
-export const deviceOf = (
-  ports: string,
-): string => `case when ${ports}.binding_vif_type in ('hw_veb', 'hostdev_physical', 'macvtap')
-  then jsonb_build_object('pci_slot', ${ports}.binding_profile->>'pci_slot', 'vlan', ${ports}.binding_vif_details->>'vlan',
-    'source', ${ports}.binding_vif_details->>'macvtap_source',
-    'follows_uplink', ${ports}.propagate_uplink_status) end`
+/** What a binding, whose columns begin like this, says of the device that carries the port; null where the switch does. */
+export function deviceOf(binding: string, ports: string): string {
+  return `case when ${binding}vif_type in ('hw_veb', 'hostdev_physical', 'macvtap')
+  then jsonb_build_object('pci_slot', ${binding}profile->>'pci_slot', 'vlan', ${binding}vif_details->>'vlan',
+    'source', ${binding}vif_details->>'macvtap_source', 'follows_uplink', ${ports}.propagate_uplink_status) end`
+}
 
 const PORT = `id, network_id, revision_number as generation, mac_address, admin_state_up, status, device_owner, fixed_ips,
   security_group_ids, port_security_enabled, allowed_address_pairs, dns_name,
-  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${deviceOf('ports')} as binding_device,
+  extra_dhcp_opts, binding_host, binding_vif_type, binding_vnic_type, ${deviceOf('ports.binding_', 'ports')} as binding_device,
   ${segmentIds('binding_levels')} as binding_segment_ids, ${expectedOn('ports')} as expected_on`
 
 const PORTS_BY_ID = `select ${PORT} from ports where id = any($1::uuid[])`

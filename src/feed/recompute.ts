@@ -47,7 +47,7 @@ const ROW = `jsonb_build_object('id', p.id, 'network_id', p.network_id, 'generat
   'allowed_address_pairs', p.allowed_address_pairs, 'dns_name', p.dns_name, 'extra_dhcp_opts', p.extra_dhcp_opts,
   'binding_host', p.binding_host, 'expected_on', ${expectedOn('p')},
   'binding_vif_type', p.binding_vif_type, 'binding_vnic_type', p.binding_vnic_type,
-  'binding_device', ${deviceOf('p')}, 'binding_segment_ids', ${segmentIds('p.binding_levels')})`
+  'binding_device', ${deviceOf('p.binding_', 'p')}, 'binding_segment_ids', ${segmentIds('p.binding_levels')})`
 const CLOSURE = `
   with mine as (select p.* from ports p where p.binding_host = $1 and ${BOUND} or exists (
       select from port_bindings b where b.port_id = p.id and b.host = $1 and ${expects('p')})),

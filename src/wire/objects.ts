@@ -44,7 +44,7 @@ export interface PortObject {
 export interface DeviceObject {
   /** A virtual function of a card, a whole card, or a macvtap device. */
   readonly kind: 'vf' | 'card' | 'macvtap'
-  /** PCI address of the function or card; null for others, and where the port is only expected. */
+  /** PCI address of the function or card; null for others, and where an older server only expects the port. */
   readonly pci_slot: string | null
   /** The interface that a macvtap device is above. */
   readonly source: string | null

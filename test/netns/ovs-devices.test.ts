@@ -19,7 +19,8 @@ test('a port moves from a device to the switch and back', {
   const { world, put, keys } = createWorld()
   const host = await lab.host('h1')
   const states = keptIn<Readonly<Record<string, VfState>>>(null, {})
-  const cards = simulatedCards([SLOT], states, { macvtaps: async () => [], setMacvtap: async () => {} })
+  const none = { interfaces: async () => new Set<string>(), macvtaps: async () => [], setMacvtap: async () => {} }
+  const cards = simulatedCards([SLOT], states, none)
   const options = { cards, marks: keptIn<readonly string[]>(null, []), log: silentLogger }
   const dataplane = withDevices(host.dataplane, options)
   const apply = async (...changed: ReturnType<typeof keys>): Promise<void> => {

@@ -63,3 +63,41 @@ test('a port is on a virtual function: bound, set up, proven, given back', async
   await until('the function is given back', () => functions()[SLOT].vlan === 0)
   assert.deepEqual(functions()[SLOT], { mac: '00:00:00:00:00:00', vlan: 0, spoofchk: true, link: 'auto' })
 })
+
+test('a host to which a port may come is ready when it has the device that the port would have there', async () => {
+  await using db = await testDatabase()
+  await using stack = new AsyncDisposableStack()
+  const server = await startServer(stack, { database: db.url, flags: ['--network-vlan-ranges=physnet2:100:199'] })
+  const ask = askAny([server])
+  const state = mkdtempSync(join(tmpdir(), 'deuteron-devices-'))
+  stack.defer(() => rmSync(state, { recursive: true, force: true }))
+  // One says which functions it has, the other is believed; and has none.
+  for (const host of ['cards', 'bare']) {
+    const { secret } = (await ask('POST', 'agents/enrolments', { enrolment: { host } })).body.enrolment
+    const credentials = join(state, `${host}.credential`)
+    writeFileSync(credentials, secret, { mode: 0o600 })
+    const listed = host === 'cards' ? [`--pci-devices=${SLOT}@physnet2`] : []
+    const flags = ['--physical-device-mappings=physnet2:enp3s0f0', ...listed]
+    startAgent(stack, { host, servers: [server], credentials, state: join(state, host), flags })
+  }
+  const agents = async () => (await ask('GET', 'agents?agent_type=NIC%20Switch%20agent')).body.agents
+  await until('the cards are reported', async () => (await agents()).length === 2)
+  const physical = { 'provider:network_type': 'vlan', 'provider:physical_network': 'physnet2' }
+  const network_id = (await ask('POST', 'networks', { network: physical })).body.network.id
+  const values = { network_id, device_owner: 'compute:nova', 'binding:vnic_type': 'direct', 'binding:host_id': 'away' }
+  const { id } = (await ask('POST', 'ports', { port: values })).body.port
+  const profile = { pci_slot: SLOT }
+  for (const host of ['cards', 'bare'])
+    assert.equal(
+      (await ask('POST', `ports/${id}/bindings`, { binding: { host, vnic_type: 'direct', profile } })).status,
+      201,
+    )
+  const said = async (host: string) => {
+    const { realizations } = (await ask('GET', `realizations?id=${id}`)).body
+    const one = realizations.find((it: { host: string }) => it.host === host)
+    return one && [one.state, one.message]
+  }
+  await until('both have looked', async () => (await said('cards')) && (await said('bare')))
+  assert.equal((await said('cards'))[0], 'done')
+  assert.deepEqual(await said('bare'), ['error', `this host has no PCI device ${SLOT}`])
+})

@@ -15,12 +15,14 @@ export interface Cards {
   /** Each as it stands, or in one sentence why that cannot be said. */
   read(slots: Iterable<string>): Promise<ReadonlyMap<string, VfState | string>>
   set(slot: string, to: VfState): Promise<void>
+  /** Whether there is a PCI device at this address, whatever it is. */
+  has(slot: string): boolean
+  /** Names of the host's network interfaces. */
+  interfaces(): Promise<ReadonlySet<string>>
   macvtaps(): Promise<readonly MacvtapState[]>
   /** Takes a macvtap device up or down. */
   setMacvtap(name: string, up: boolean): Promise<void>
 }
-
-type Run = LinuxPort['run']
 
 /** As `ip -j link show` prints a function; older versions of iproute2 have no list of VLANs. */
 interface IpVf {
@@ -51,7 +53,7 @@ interface Place {
   readonly vf: number
 }
 
-export function linuxCards(run: Run, sysfs = '/sys'): Cards {
+export function linuxCards({ run, devices }: Pick<LinuxPort, 'run' | 'devices'>, sysfs = '/sys'): Cards {
   /** Throws in one sentence. */
   const placeOf = async (slot: string): Promise<Place> => {
     if (!isThere(slot, sysfs)) throw new Error(`this host has no PCI device ${slot}`)
@@ -92,6 +94,8 @@ export function linuxCards(run: Run, sysfs = '/sys'): Cards {
       await setVf(place, 'spoofchk', to.spoofchk ? 'on' : 'off')
       await setVf(place, 'state', to.link)
     },
+    has: (slot) => isThere(slot, sysfs),
+    interfaces: devices,
     macvtaps: async () => {
       const links = JSON.parse((await run('ip', ['-j', 'link', 'show', 'type', 'macvtap'])) || '[]') as IpLink[]
       return links.flatMap(({ ifname, address, link, flags }) =>
@@ -137,10 +141,11 @@ export function keptIn<T>(file: string | null, first: T): Kept<T> {
 export const simulatedCards = (
   slots: readonly string[],
   kept: Kept<Readonly<Record<string, VfState>>>,
-  real: Pick<Cards, 'macvtaps' | 'setMacvtap'>,
+  real: Pick<Cards, 'interfaces' | 'macvtaps' | 'setMacvtap'>,
 ): Cards => ({
   ...real,
   simulated: true,
+  has: (slot) => slots.includes(slot),
   read: async (asked) =>
     new Map(
       [...asked].map((slot) => [

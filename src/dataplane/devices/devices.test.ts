@@ -58,7 +58,7 @@ async function around(cards: Cards, lookMs = 1e6) {
 
 const simulated = (states: Record<string, VfState>) => {
   const kept = keptIn<Readonly<Record<string, VfState>>>(null, states)
-  const none = { macvtaps: async () => [], setMacvtap: async () => {} }
+  const none = { interfaces: async () => new Set<string>(), macvtaps: async () => [], setMacvtap: async () => {} }
   return { kept, cards: simulatedCards([SLOT, '0000:3b:02.2'], kept, none) }
 }
 const MINE: VfState = { mac: MAC, vlan: 120, spoofchk: true, link: 'enable' }
@@ -93,7 +93,7 @@ test('ports say why they are not in place', async () => {
   const states = told(await it.dataplane.reconcile(worldOf(...ports), keysOf('1', '2', '3', '4', '5'), true))
   assert.deepEqual(states['port/2'], ['error', `${SLOT} is given to port 1 already`])
   assert.deepEqual(states['port/3'], ['error', 'the simulated cards have no 0000:99:00.0'])
-  assert.deepEqual(states['port/4'], ['pending', 'its profile names no virtual function (pci_slot)'])
+  assert.deepEqual(states['port/4'], ['pending', 'its profile names no device (pci_slot)'])
   assert.deepEqual(states['port/5'], ['done', null])
   assert.ok(it.switching.host.standing.has('port/5') && it.switching.host.standing.has('network/n'))
   // The port that waited gets the function with the report of the one that left.
@@ -124,6 +124,36 @@ test('a macvtap device is proven when it is there, above the right interface, an
   assert.equal(devices[0]?.up, false)
 })
 
+test('a host is ready for a port only where the device is that the port would have', async () => {
+  const { kept, cards } = simulated({})
+  const interfaces = new Set<string>()
+  await using it = await around({ ...cards, interfaces: async () => interfaces })
+  let generation = 0
+  const ready = async (device: PortObject['device'], ...others: PortObject[]) => {
+    const expected = port('1', device, { active: false, segment_ids: ['s'], generation: ++generation })
+    return told(await it.dataplane.reconcile(worldOf(expected, ...others), keysOf('1'), true))['port/1']
+  }
+  assert.equal((await ready(vf))?.[0], 'done')
+  assert.deepEqual(kept.get(), {}, 'nothing is set up')
+  assert.deepEqual(await ready({ ...vf, pci_slot: null }), ['pending', 'its profile names no device (pci_slot)'])
+  assert.deepEqual(await ready({ ...vf, pci_slot: '0000:99:00.0' }), [
+    'error',
+    'the simulated cards have no 0000:99:00.0',
+  ])
+  const missing = { ...vf, kind: 'card', pci_slot: '0000:99:00.0' } as const
+  assert.deepEqual(await ready(missing), ['error', 'this host has no PCI device 0000:99:00.0'])
+  assert.equal((await ready({ ...missing, pci_slot: SLOT }))?.[0], 'done')
+  assert.deepEqual(await ready(vf, port('9', vf)), ['error', `${SLOT} is given to port 9 already`])
+
+  const macvtap = { kind: 'macvtap', pci_slot: null, source: 'eth1.120', vlan: 120, follows_uplink: false } as const
+  assert.equal((await ready(macvtap))?.[0], 'pending')
+  interfaces.add('eth1')
+  assert.equal((await ready(macvtap))?.[0], 'done')
+  assert.equal((await ready({ ...macvtap, source: 'eth2.120' }))?.[0], 'pending')
+  const left = port('1', { ...vf, pci_slot: null }, { active: false })
+  assert.equal(told(await it.dataplane.reconcile(worldOf(left), keysOf('1'), true))['port/1']?.[0], 'done')
+})
+
 test('a real card is found in sysfs, read and set up with ip', async () => {
   const sysfs = mkdtempSync(join(tmpdir(), 'w-sysfs-'))
   const pci = join(sysfs, 'bus/pci/devices')
@@ -137,10 +167,12 @@ test('a real card is found in sysfs, read and set up with ip', async () => {
       { vf: 1, address: UNUSED.mac, vlan_list: [{}], spoofchk: true, link_state: 'auto' },
     ]
     const ran: string[] = []
-    const cards = linuxCards(async (program, args) => {
+    const run = async (program: string, args: readonly string[]) => {
       ran.push([program, ...args].join(' '))
       return JSON.stringify([{ ifname: 'enp59s0f0', address: 'aa:00:00:00:00:01', vfinfo_list: vfs }])
-    }, sysfs)
+    }
+    const cards = linuxCards({ run, devices: async () => new Set() }, sysfs)
+    assert.deepEqual([cards.has(SLOT), cards.has('0000:99:00.0')], [true, false])
     const read = await cards.read([SLOT, '0000:3b:00.0', '0000:99:00.0'])
     assert.deepEqual(Object.fromEntries(read), {
       [SLOT]: UNUSED,

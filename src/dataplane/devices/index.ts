@@ -10,7 +10,7 @@ import { linuxHost } from '../linux/host.ts'
 import { createSerial } from '../ovs/serial.ts'
 import type { Dataplane } from '../port.ts'
 import { type Cards, isThere, keptIn, type Kept, linuxCards, simulatedCards } from './cards.ts'
-import { devicePorts, isUp, planVfs, type VfState, wantedVfs } from './plan.ts'
+import { devicePorts, expectedVfs, isUp, planVfs, type VfState, wantedVfs } from './plan.ts'
 import * as status from './status.ts'
 
 /** Functions that are listed, and not one of them is there: a laboratory. */
@@ -19,7 +19,7 @@ export const isSimulated = (slots: readonly string[], there = isThere): boolean 
 
 /** The cards of this host, or those that are listed and not there. */
 function openCards(slots: readonly string[], stateDir: string | null): Cards {
-  const real = linuxCards(linuxHost.run)
+  const real = linuxCards(linuxHost)
   if (!isSimulated(slots)) return real
   return simulatedCards(slots, keptIn(stateDir && join(stateDir, 'simulated-cards.json'), {}), real)
 }
@@ -144,7 +144,7 @@ class Devices {
   async #putRight(): Promise<Settled> {
     const { cards, marks, log } = this.#options
     const wanted = wantedVfs(this.#world, this.#ports)
-    const slots = new Set([...wanted.vfs.keys(), ...marks.get()])
+    const slots = new Set([...wanted.vfs.keys(), ...expectedVfs(this.#ports), ...marks.get()])
     const before = await cards.read(slots)
     const plan = planVfs({
       wanted: wanted.vfs,
@@ -166,7 +166,14 @@ class Devices {
     for (const [slot, reason] of refused) log.warn({ slot, reason }, 'the card refuses')
     const { macvtaps, switched } = await this.#putMacvtapsRight()
     const touched = new Set([...plan.steps.map(({ slot }) => slot), ...switched])
-    return { found: { simulated: cards.simulated, wanted, seen, refused, macvtaps }, touched }
+    const there = { has: cards.has, interfaces: await this.#interfaces() }
+    return { found: { simulated: cards.simulated, wanted, seen, refused, macvtaps, there }, touched }
+  }
+
+  /** Looked up only where a macvtap device is expected. */
+  async #interfaces(): Promise<ReadonlySet<string>> {
+    const expected = this.#ports.some(({ device, active }) => device?.kind === 'macvtap' && !active)
+    return expected ? this.#options.cards.interfaces() : new Set()
   }
 
   /** The hypervisor makes them; whether they are up is the port's say. */

@@ -39,6 +39,10 @@ export interface Wanted {
 export const devicePorts = (world: World): readonly PortObject[] =>
   [...world.port.values()].filter(({ device }) => device !== null).toSorted((a, b) => (a.id < b.id ? -1 : 1))
 
+/** Functions that are to be there for ports that may come. */
+export const expectedVfs = (ports: readonly PortObject[]): readonly string[] =>
+  ports.flatMap(({ active, device }) => (!active && device?.kind === 'vf' && device.pci_slot ? [device.pci_slot] : []))
+
 /** Of two ports that name one function the one with the lower id has it. */
 export function wantedVfs(world: World, ports: readonly PortObject[]): Wanted {
   const [vfs, holders] = [new Map<string, VfState>(), new Map<string, string>()]

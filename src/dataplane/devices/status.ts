@@ -1,4 +1,5 @@
 /** What is said of ports on devices, from what was read back. Pure. */
+import { vlanDevice } from '#kernel/vlan-device.ts'
 import { keyOf, type PortObject, type WireKey, type World } from '#wire/objects.ts'
 import type { Realization } from '#wire/realization.ts'
 import { isUp, type MacvtapState, vfProblem, type VfState, type Wanted } from './plan.ts'
@@ -11,6 +12,8 @@ export interface Found {
   /** What the card answered when it was to be set up. */
   readonly refused: ReadonlyMap<string, string>
   readonly macvtaps: readonly MacvtapState[]
+  /** What ports that may come need to find. */
+  readonly there: { has(slot: string): boolean; readonly interfaces: ReadonlySet<string> }
 }
 
 type Verdict = Pick<Realization, 'state' | 'message'>
@@ -23,20 +26,48 @@ export function portRealization(world: World, port: PortObject, found: Found, at
 }
 
 function verdict(world: World, port: PortObject, found: Found): Verdict {
-  // A whole card is the virtual machine's to set up; and where a port is only expected nothing has to stand.
-  if (!port.active || port.device?.kind === 'card') return DONE
+  if (!port.active) return expectedVerdict(port, found)
+  // A whole card is the virtual machine's to set up.
+  if (port.device?.kind === 'card') return DONE
   if (!world.network.has(port.network_id)) return waits(`network ${port.network_id} is not known yet`)
   return port.device?.kind === 'macvtap' ? macvtapVerdict(world, port, found) : vfVerdict(port, found)
 }
 
+/** Nothing has to be set up before the port comes; but what will be has to be there. */
+function expectedVerdict(port: PortObject, { simulated, wanted, seen, there }: Found): Verdict {
+  const { kind, pci_slot: slot, source, vlan } = port.device ?? {}
+  // It has just left, or an older server does not say what it would have here.
+  if (port.segment_ids.length === 0) return DONE
+  if (kind === 'macvtap') return source && reaches(source, vlan ?? 0, there.interfaces) ? DONE : waits(noSource(source))
+  if (!slot) return waits(NO_SLOT)
+  const holder = wanted.holders.get(slot)
+  if (holder !== undefined) return fails(`${slot} is given to port ${holder} already`)
+  const state = seen.get(slot)
+  if (kind === 'vf' && typeof state !== 'object') return fails(state ?? `${slot} was not found on this host`)
+  if (!there.has(slot)) return fails(`this host has no PCI device ${slot}`)
+  return simulated ? noted(slot) : DONE
+}
+
+const NO_SLOT = 'its profile names no device (pci_slot)'
+const noSource = (source: string | null | undefined): string =>
+  `this host has no interface ${source ?? ''}, and none whose VLAN device that would be`
+const noted = (slot: string): Verdict => ({
+  state: 'done',
+  message: `simulated: there is no ${slot}, it is only noted`,
+})
+
+/** The hypervisor makes a VLAN device when the port comes: its interface will do. */
+const reaches = (source: string, vlan: number, interfaces: ReadonlySet<string>): boolean =>
+  interfaces.has(source) || (vlan !== 0 && [...interfaces].some((name) => vlanDevice(name, vlan) === source))
+
 function vfVerdict({ id, device }: PortObject, { simulated, wanted, seen, refused }: Found): Verdict {
   const slot = device?.pci_slot
-  if (!slot) return waits('its profile names no virtual function (pci_slot)')
+  if (!slot) return waits(NO_SLOT)
   const holder = wanted.holders.get(slot)
   if (holder !== id) return fails(`${slot} is given to port ${holder} already`)
   const problem = refused.get(slot) ?? vfProblem(slot, wanted.vfs.get(slot) as VfState, seen.get(slot))
   if (problem !== null) return fails(problem)
-  return simulated ? { state: 'done', message: `simulated: there is no ${slot}, it is only noted` } : DONE
+  return simulated ? noted(slot) : DONE
 }
 
 function macvtapVerdict(world: World, port: PortObject, { macvtaps }: Found): Verdict {

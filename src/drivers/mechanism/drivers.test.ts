@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BindingChange, BindingFacts } from '#core/contracts.ts'
+import { vlanDevice } from '#kernel/vlan-device.ts'
 import { bpfDriver } from './bpf.ts'
 import { bindingIn } from './listening.ts'
-import { macvtapDriver, vlanDevice } from './macvtap.ts'
+import { macvtapDriver } from './macvtap.ts'
 import { openvswitchDriver } from './openvswitch.ts'
 import { sriovnicswitchDriver } from './sriovnicswitch.ts'
 

@@ -1,6 +1,6 @@
 /** Binds ports to macvtap devices above a host's interfaces, one VLAN device for each VLAN (driver `macvtap`). */
-import { createHash } from 'node:crypto'
 import type { BindableSegment, BindingFacts, MechanismDriver, Refusal } from '#core/contracts.ts'
+import { vlanDevice } from '#kernel/vlan-device.ts'
 import { dictionaryIn, isRefusal, plugging, reaches } from './agent-based.ts'
 
 const AGENT_TYPE = 'Macvtap agent'
@@ -42,14 +42,4 @@ const bound = ({ network_type, segmentation_id }: BindableSegment, physical_inte
       ...(tagged && { vlan: segmentation_id }),
     },
   }
-}
-
-/** Linux allows 15 characters; the longest tag takes 5 of them. */
-const LONGEST = 10
-const HASH = 6
-
-/** The name of an interface's VLAN device; that of a long one ends in a hash, the same in Neutron's macvtap agent. */
-export function vlanDevice(name: string, vlan: number | null): string {
-  const hash = createHash('sha1').update(name).digest('hex').slice(0, HASH)
-  return `${name.length <= LONGEST ? name : name.slice(0, LONGEST - HASH) + hash}.${vlan}`
 }
