@@ -7,6 +7,7 @@ import { hostNames, placeNames } from '#lab/hosts.ts'
 import { bringDown, bringUp, type LabStatus, readStatus, type UpOptions } from '#lab/lifecycle.ts'
 import { hostNamespace, labPaths, labRoot, MAX_HOSTS, vmNamespace } from '#lab/names.ts'
 import { ovsEnv } from '#lab/ovs.ts'
+import { ROUTER } from '#lab/rack.ts'
 import { type Lab, listLabs, readVm } from '#lab/state.ts'
 import { type Style, styleFor, table } from '#lab/text.ts'
 import { strikeTools } from '#lab/tools.ts'
@@ -34,8 +35,8 @@ const up: LabCommand = async (argv, { stdout, env }) => {
   const { datapath } = values
   if (datapath !== 'netdev' && datapath !== 'system') throw usage(`--datapath is netdev or system, not '${datapath}'`)
   const { topology } = values
-  if (topology !== undefined && topology !== 'flat' && topology !== 'hpb')
-    throw usage(`--topology is flat or hpb, not '${topology}'`)
+  if (topology !== undefined && topology !== 'flat' && topology !== 'hpb' && topology !== 'racks')
+    throw usage(`--topology is flat, hpb or racks, not '${topology}'`)
   await ensureLabPackages()
   const wish: UpOptions = {
     name,
@@ -129,6 +130,8 @@ const statusText = ({ spec, dir, serverPid, hosts, tors, vms }: LabStatus, style
 
 /** The namespace and environment of a host or VM of this lab. */
 const placeOf = async (lab: Lab, name: string): Promise<{ ns: string; env: NodeJS.ProcessEnv }> => {
+  if (name === ROUTER && lab.spec.topology === 'racks')
+    return { ns: hostNamespace(lab.spec.name, name), env: process.env }
   if (placeNames(lab).includes(name))
     return { ns: hostNamespace(lab.spec.name, name), env: ovsEnv(lab.paths.host(name)) }
   if (await readVm(lab.paths, name)) return { ns: vmNamespace(lab.spec.name, name), env: process.env }

@@ -7,7 +7,7 @@ import { tourCommand } from './lab-tour.ts'
 
 const HELP = `deuteron lab: hosts and VMs as network namespaces on this machine. Needs root.
 
-  lab up [--hosts 3] [--name NAME] [--datapath netdev|system] [--topology flat|hpb] [--bare]
+  lab up [--hosts 3] [--name NAME] [--datapath netdev|system] [--topology flat|hpb|racks] [--bare]
          [--server URL --openrc FILE --feed URL[,URL]]   hosts, server and agents; mends what is half there
   lab down [--name NAME]                                 takes everything of the lab away
   lab status [--json]                                    hosts, agents, VMs, ports

@@ -17,6 +17,7 @@ import {
 } from './processes.ts'
 import { REPOSITORY } from './repository.ts'
 import { physicalNetwork, torOf, TRUNK_BRIDGE } from './tor.ts'
+import { rackNetwork } from './rack.ts'
 import { type HostState, type Lab, readHost, writeHost } from './state.ts'
 
 export const agentLog = (lab: Lab, host: string): string => join(lab.paths.host(host), 'agent.log')
@@ -31,6 +32,7 @@ export const agentArguments = (lab: Lab, host: string, build: string): string[] 
   const reach = tor
     ? `--bridge-mappings=${physicalNetwork(tor.name)}:${TRUNK_BRIDGE}`
     : `--tunneling-ip=${tunnelIp(hostIndex(host) ?? 0)}`
+  const rack = rackNetwork(lab.spec, host)
   return [
     process.execPath,
     '--disable-warning=ExperimentalWarning',
@@ -42,6 +44,7 @@ export const agentArguments = (lab: Lab, host: string, build: string): string[] 
     `--ovsdb=unix:${lab.paths.ovsdb(host)}`,
     `--state=${agentStateDir(lab, host)}`,
     reach,
+    ...(rack === null ? [] : [`--bridge-mappings=${rack}:${TRUNK_BRIDGE}`]),
     `--datapath-type=${datapath}`,
     '--heartbeat-interval=5',
   ]

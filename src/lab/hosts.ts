@@ -6,6 +6,7 @@ import { run } from './exec.ts'
 import { belongsTo, hostName, labPaths, namespacePrefix } from './names.ts'
 import { joinUnderlay, ovsProcesses, startOvs, warmNeighbors } from './ovs.ts'
 import { processesIn, type ProcessRef, terminate } from './processes.ts'
+import { bringUpRacks } from './rack.ts'
 import { hostsOnDisk, type Lab, listVms, readHost } from './state.ts'
 import { bringUpTor, torsOf } from './tor.ts'
 import { applySubstrate, namespacesNow, planSubstrate, readSubstrate } from './substrate.ts'
@@ -27,6 +28,7 @@ export const bringUpHosts = async (lab: Lab): Promise<void> => {
     }),
   )
   await Promise.all(torsOf(lab.spec).map((tor) => bringUpTor(lab, tor)))
+  await bringUpRacks(lab)
   await Promise.all(placeNames(lab).map((place) => warmNeighbors(lab, place, placeNames(lab))))
 }
 

@@ -42,7 +42,8 @@ const checkWish = async (had: LabSpec | null, wish: UpOptions): Promise<void> =>
   if (issue !== null) throw new Error(issue)
   if (typeof wish.server === 'object' && !existsSync(wish.server.openrc))
     throw new Error(`there is no file ${wish.server.openrc}: --openrc says how to log in at ${wish.server.url}`)
-  if (wish.topology === 'hpb' && wish.hosts < 2) throw new Error('topology hpb needs at least 2 hosts: say --hosts 3')
+  if (wish.topology !== undefined && wish.topology !== 'flat' && wish.hosts < 2)
+    throw new Error(`topology ${wish.topology} needs at least 2 hosts: say --hosts 3`)
   if (!had) return
   const topology = had.topology ?? 'flat'
   if (topology !== (wish.topology ?? topology))

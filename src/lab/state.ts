@@ -8,14 +8,14 @@ import { dirname, join } from 'node:path'
 import { type LabPaths, labPaths, underlayIndex } from './names.ts'
 import type { ProcessRef } from './processes.ts'
 
-export type Topology = 'flat' | 'hpb'
+export type Topology = 'flat' | 'hpb' | 'racks'
 
 export interface LabSpec {
   readonly version: 1
   readonly name: string
   readonly datapath: 'netdev' | 'system'
   readonly hosts: number
-  /** `flat`, the default: every host ends tunnels. `hpb`: ToRs above the first two, see tor.ts. */
+  /** `flat`, the default: every host ends tunnels. `hpb`: ToRs above the first two, see tor.ts. `racks`: see rack.ts. */
   readonly topology?: Topology
   /** Null: the lab runs without server and agents (bare Open vSwitch hosts). */
   readonly server: ServerSpec | null

@@ -74,8 +74,8 @@ export const planTrunk = (
   ]
 }
 
-/** The trunk to a host: a veth, and on the host the provider bridge with its end. */
-const bringUpTrunk = async (lab: Lab, tor: string, host: string): Promise<void> => {
+/** The trunk from a ToR, or another switch, to a host: a veth, and on the host the provider bridge with its end. */
+export const bringUpTrunk = async (lab: Lab, tor: string, host: string): Promise<void> => {
   const ends = { tor: hostNamespace(lab.spec.name, tor), host: hostNamespace(lab.spec.name, host) }
   const [atTor, atHost] = await Promise.all([devicesIn(ends.tor), devicesIn(ends.host)])
   const seen = { tor: atTor.includes(trunkPort(host)), host: atHost.includes(TRUNK_DEVICE) }
