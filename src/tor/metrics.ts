@@ -8,7 +8,14 @@ export interface TorMetrics {
   reset(): void
 }
 
-const REASONS = ['switch_missing', 'port_missing', 'vlan_taken', 'vni_taken', 'refused'] as const
+const REASONS = [
+  'switch_missing',
+  'port_missing',
+  'vlan_taken',
+  'vni_taken',
+  'endpoint_unreachable',
+  'refused',
+] as const
 
 /** Name → what it is, and how it follows from a status; absent while that is null. */
 const GAUGES = {

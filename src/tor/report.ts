@@ -7,6 +7,7 @@ import { type Core, operateInternally } from '#core/operation.ts'
 import { TOR_AGENT, type TorConfigurations } from '#drivers/mechanism/vtep/driver.ts'
 import type { TorProblem } from '#drivers/mechanism/vtep/plan.ts'
 import type { TorStatus } from '#drivers/mechanism/vtep/tor.ts'
+import { canonical } from '#drivers/mechanism/vtep/want.ts'
 import type { Draft, Resource } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
 import type { TorSetting } from './spans.ts'
@@ -46,9 +47,10 @@ export function torReport(
   known: Known,
   remedies: (problem: TorProblem) => string | undefined = () => undefined,
 ): TorReport {
+  const own = status.switch?.tunnelIps[0]
   return {
     physical_network: tor.physicalNetwork,
-    tunnel_ip: status.switch?.tunnelIps[0] ?? known.tunnel_ip,
+    tunnel_ip: own === undefined ? known.tunnel_ip : canonical(own),
     switch: tor.switch,
     ports: tor.ports,
     target: tor.target,

@@ -75,6 +75,33 @@ test('each ToR has a VLAN of its own for a network, and each MAC the address it 
   for (const { id } of Object.values(made) as { id: string }[]) await rig.server.admin.delete(`ports/${id}`)
 })
 
+test('of several VXLAN segments all take the first, switches and hosts, in whatever order ports come', {
+  skip,
+}, async () => {
+  const vxlan = (id: number) => ({ 'provider:network_type': 'vxlan', 'provider:segmentation_id': id })
+  for (const hosts of [
+    ['h1', 'h3', 'h2'],
+    ['h3', 'h2', 'h1'],
+  ]) {
+    const { id: network } = await rig.server.admin.make('network', { segments: [7002, 7001, 7003].map(vxlan) })
+    await rig.server.admin.make('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/24' })
+    const ports: string[] = []
+    for (const host of hosts) ports.push((await rig.makePort(network, host))['id'])
+    await rig.inSync()
+    const rows = await rig.server.database.query<{ outermost: string }>(
+      "select distinct binding_levels -> 0 ->> 'segment_id' as outermost from ports where network_id = $1 and binding_host <> ''",
+      [network],
+    )
+    const { segments } = (await rig.server.admin.get(`segments?network_id=${network}&network_type=vxlan`)).body
+    const first = segments.find((one: { segmentation_id: number }) => one.segmentation_id === 7002)
+    assert.deepEqual(rows, [{ outermost: first.id }])
+    const logical = rig.switches.map(({ seen }) => seen().logical.get(`deuteron-${network}`)?.vni)
+    assert.deepEqual(logical, [7002, 7002])
+    for (const id of ports) await rig.server.admin.delete(`ports/${id}`)
+    await rig.server.admin.delete(`networks/${network}`)
+  }
+})
+
 test('a binding that waits has its VLAN at the ToR before it is active, and none after it went', { skip }, async () => {
   const [tor1, tor2] = rig.switches as [Switch, Switch]
   const network = await rig.makeNetwork()

@@ -4,6 +4,7 @@
  * Ours is a logical switch called `deuteron-…` with all that refers to it. Everything else is somebody else's: never
  * removed, never changed, and in our way reported as a problem. A plan that took effect plans to nothing.
  */
+import { parseIp } from '#kernel/ip.ts'
 import { byUuid, insert, mutate, named, type Op, remove, update } from '#protocol/ovsdb/ops.ts'
 import type { Named } from '#protocol/ovsdb/schema.ts'
 import { PREFIX, type SeenLogical, type TorSeen, UNKNOWN_DST } from './seen.ts'
@@ -14,7 +15,14 @@ export const logicalName = (network: string): string => `${PREFIX}${network}`
 /** Why a network, or a part of it, cannot be in the ToR. */
 export interface TorProblem {
   readonly network: string
-  readonly reason: 'switch_missing' | 'port_missing' | 'vlan_taken' | 'vni_taken' | 'refused'
+  readonly reason:
+    | 'switch_missing'
+    | 'port_missing'
+    | 'vlan_taken'
+    | 'vni_taken'
+    /** A tunnel endpoint of the other IP version. */
+    | 'endpoint_unreachable'
+    | 'refused'
   readonly facts: Readonly<Record<string, string | number>>
 }
 
@@ -100,9 +108,24 @@ function withoutClashes(want: TorWant, seen: TorSeen): Possible {
       else vlans.set(`${vlan} ${port}`, logicalName(id))
       return vlans.get(`${vlan} ${port}`) === logicalName(id)
     })
-    return [{ ...network, bindings }]
+    return [{ ...reachable(network, seen.switches.get(want.switch)?.tunnelIps ?? [], problems), bindings }]
   })
   return { wanted, problems }
+}
+
+/** Without endpoints to which none of the ToR's own addresses leads: those of an IP version that it has none of. */
+function reachable(network: TorNetwork, own: readonly string[], problems: TorProblem[]): TorNetwork {
+  const versions = new Set(own.map((address) => parseIp(address)?.version))
+  const isNear = (address: string): boolean => versions.size === 0 || versions.has(parseIp(address)?.version)
+  const far = new Set([...network.macs.map(({ tunnelIp }) => tunnelIp), ...network.flood].filter((ip) => !isNear(ip)))
+  if (far.size === 0) return network
+  const facts = { endpoints: [...far].toSorted().join(', '), tunnel_ips: own.join(', ') }
+  problems.push({ network: network.id, reason: 'endpoint_unreachable', facts })
+  return {
+    ...network,
+    macs: network.macs.filter(({ tunnelIp }) => isNear(tunnelIp)),
+    flood: network.flood.filter(isNear),
+  }
 }
 
 function writeNetwork(draft: Draft, switchName: string, network: TorNetwork): void {
@@ -183,7 +206,10 @@ function writeFlood(draft: Draft, { id, flood }: TorNetwork, logical: Ref): void
     )
 }
 
-/** The row for a tunnel endpoint: the one that is there, since addresses are unique, or one this transaction makes. */
+/**
+ * The row for a tunnel endpoint: the one that is there, since addresses are unique, or one this transaction makes. The
+ * schema (1.7) has one encapsulation, named after IPv4; whether it takes IPv6 addresses is the ToR's matter.
+ */
 function locator({ seen, ops, made }: Draft, tunnelIp: string): Ref {
   const had = seen.locators.get(tunnelIp) ?? made.get(tunnelIp)
   if (had !== undefined) return had

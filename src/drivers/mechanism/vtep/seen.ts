@@ -1,6 +1,7 @@
 /** What a ToR's `hardware_vtep` database holds (vtep(5)), indexed for the planner. Pure. */
 import type { MonitorSpec } from '#protocol/ovsdb/client.ts'
 import type { Row } from '#protocol/ovsdb/schema.ts'
+import { canonical } from './want.ts'
 
 export const DATABASE = 'hardware_vtep'
 
@@ -148,7 +149,7 @@ export function readTor(table: TableReader): TorSeen {
   const plain = [...table('Physical_Locator').values()].filter(
     (row) => row['encapsulation_type'] === 'vxlan_over_ipv4' && row['tunnel_key'] === null,
   )
-  const addressOf = new Map(plain.map((row) => [row._uuid, text(row, 'dst_ip')]))
+  const addressOf = new Map(plain.map((row) => [row._uuid, canonical(text(row, 'dst_ip'))]))
   const addressesOf = (set: string): readonly (string | null)[] => {
     const row = table('Physical_Locator_Set').get(set)
     return row ? list(row, 'locators').map((uuid) => addressOf.get(uuid) ?? null) : []
@@ -157,7 +158,7 @@ export function readTor(table: TableReader): TorSeen {
     switches: readSwitches(table),
     ports: [...table('Physical_Port').values()].map(portOf),
     logical: new Map(logical),
-    locators: new Map(plain.map((row) => [text(row, 'dst_ip'), row._uuid])),
+    locators: new Map([...addressOf].map(([uuid, address]) => [address, uuid])),
     unicast: bySwitch(table('Ucast_Macs_Remote').values(), (row) => ({
       uuid: row._uuid,
       mac: text(row, 'MAC').toLowerCase(),

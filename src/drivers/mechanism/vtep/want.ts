@@ -3,6 +3,8 @@
  * Nothing here knows OVSDB.
  */
 
+import { formatIp, parseIp } from '#kernel/ip.ts'
+
 /** What one ToR should hold of ours; it is all of ours: what it does not name is taken away. */
 export interface TorWant {
   readonly version: 1
@@ -20,7 +22,7 @@ export interface TorNetwork {
   readonly bindings: readonly VlanBinding[]
   /** MAC addresses behind other endpoints. */
   readonly macs: readonly RemoteMac[]
-  /** Tunnel addresses (IPv4) that get a copy of broadcast, multicast and unknown unicast frames. */
+  /** Tunnel addresses that get a copy of broadcast, multicast and unknown unicast frames. */
   readonly flood: readonly string[]
 }
 
@@ -31,7 +33,7 @@ export interface VlanBinding {
 
 export interface RemoteMac {
   readonly mac: string
-  /** Tunnel address (IPv4) of the host or ToR it is behind. */
+  /** Tunnel address of the host or ToR it is behind. */
   readonly tunnelIp: string
 }
 
@@ -77,9 +79,15 @@ function networkAt(
   if (vlan === undefined || here.size === 0) return null
   const remote = ports.flatMap(({ mac, at }) => {
     const tunnelIp = at.tor === undefined ? at.tunnelIp : tunnelIps[at.tor]
-    return at.tor === tor || tunnelIp === undefined ? [] : [{ mac, tunnelIp }]
+    return at.tor === tor || tunnelIp === undefined ? [] : [{ mac, tunnelIp: canonical(tunnelIp) }]
   })
   const macs = remote.flatMap(({ mac, tunnelIp }): RemoteMac[] => (mac === null ? [] : [{ mac, tunnelIp }]))
   const bindings = [...here].toSorted().map((port) => ({ port, vlan }))
   return { id, vni, bindings, macs, flood: [...new Set(remote.map(({ tunnelIp }) => tunnelIp))].toSorted() }
+}
+
+/** An address in the one way of writing it (RFC 5952), so that texts can be compared; what is none stays. */
+export function canonical(address: string): string {
+  const ip = parseIp(address)
+  return ip ? formatIp(ip) : address
 }
