@@ -23,6 +23,7 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
+import { gatherFigures, shownFigures } from './figures.ts'
 import { serveFollowers, serveOutbox } from './outbox.ts'
 import { leasesOf } from './leases.ts'
 import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
@@ -53,6 +54,7 @@ async function prepareDatabase({ url, log }: Setup): Promise<void> {
 
 async function serve(role: Role, { settings, coreSettings, url, log, stack }: Setup): Promise<void> {
   const metrics = createRegistry()
+  const figures = shownFigures(metrics)
   const database = openDatabase({ url, size: settings.databasePool, log, agentDownTime: settings.agentDownTime })
   stack.defer(() => database.close())
   const notifier = createNotifier(url, log)
@@ -86,6 +88,7 @@ async function serve(role: Role, { settings, coreSettings, url, log, stack }: Se
       hint: () => notifier.hint(),
       ...hosts,
       metrics,
+      figures,
       log,
       maxBodySize,
       requestTimeout,
@@ -115,6 +118,7 @@ function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void
 /** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
 async function supervise(workers: number, { log, stack }: Setup): Promise<void> {
   let stopping = false
+  gatherFigures()
   const start = (role: Role): void => {
     const worker = cluster.fork({ [ROLE]: role })
     worker.once('exit', (code, signal) => {

@@ -28,6 +28,8 @@ export interface ApiOptions {
   /** Resolves when the change log may have grown. */
   readonly hint: () => Promise<void>
   readonly metrics: Registry
+  /** The text of `/metrics`; this process's own by default. */
+  readonly figures?: () => Promise<string>
   readonly log: Logger
   readonly maxBodySize: number
   /** Seconds in which a request has to be received. */
@@ -108,7 +110,8 @@ const timeouts = (requestTimeout: number) => ({
   },
 })
 
-function healthRoutes(app: FastifyInstance, { core, metrics, log }: ApiOptions): void {
+function healthRoutes(app: FastifyInstance, options: ApiOptions): void {
+  const { core, metrics, log, figures = () => metrics.metrics() } = options
   app.get('/healthz', async (_, reply) => {
     try {
       await core.database.query('select 1')
@@ -118,14 +121,13 @@ function healthRoutes(app: FastifyInstance, { core, metrics, log }: ApiOptions):
       return reply.code(503).send({ status: 'unavailable', reason: (error as Error).message })
     }
   })
-  const pool = gauge(metrics, 'database_connections', 'Connections of this process to PostgreSQL', ['state'])
-  app.get('/metrics', async (_, reply) => {
+  const pool = gauge(metrics, 'database_connections', 'Connections to PostgreSQL', ['state'], () => {
     const { totalCount, idleCount, waitingCount } = core.database.pool
     pool.set({ state: 'busy' }, totalCount - idleCount)
     pool.set({ state: 'idle' }, idleCount)
     pool.set({ state: 'waiting' }, waitingCount)
-    return reply.type(metrics.contentType).send(await metrics.metrics())
   })
+  app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await figures()))
 }
 
 function identityRoutes(app: FastifyInstance, { routes }: Identity): void {

@@ -1,5 +1,14 @@
 /** Prometheus metrics: one registry a process, created in the composition root and passed down. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
 
 export type { Registry } from 'prom-client'
 
@@ -30,3 +39,12 @@ export const duration = <L extends string>(registry: Registry, name: string, hel
     registers: [registry],
     buckets: [0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1, 2.5, 5, 10],
   })
+
+/** All metrics of one process, as plain objects that may travel to another. */
+export type Figures = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+export const figuresOf = (registry: Registry): Promise<Figures> => registry.getMetricsAsJSON()
+
+/** The metrics of several processes as one text: counters, histograms and amounts are added up. */
+export const summed = (each: readonly Figures[]): Promise<string> =>
+  AggregatorRegistry.aggregate(each as object[]).metrics()
