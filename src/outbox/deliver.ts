@@ -22,12 +22,16 @@ export interface Deliverer {
   step(signal?: AbortSignal): Promise<number | null>
 }
 
+/** So many events refused by themselves, one after the other: it is not the events. */
+const MANY = 10
 /** Nobody else takes what we have before this long after we gave up sending. */
 const SLACK_MS = 3000
 
 export function createDeliverer(options: DelivererOptions): Deliverer {
   const { queue, destination, timeoutMs, gatherMs, random = Math.random } = options
   let pace: Pace = START
+  /** Refused by themselves since something was taken. */
+  let apart = 0
   /** Whether those that go alone have their turn. */
   let alone = false
   const take = async (timeMs: number): Promise<{ events: TakenEvent[]; alone: boolean }> => {
@@ -52,8 +56,9 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       await keep(options, events, sent, random)
       witness(options, events.length, sent, pace)
       const { kind } = sent
+      if (kind === 'judged') apart = 0
       // One that is set apart says nothing of the others.
-      if (byItself && kind === 'fault' && sent.answered) return 0
+      if (byItself && kind === 'fault' && sent.answered && ++apart <= MANY) return 0
       pace = paced(pace, outcome, events.length, destination.batch)
       if (kind === 'fault') return pause(pace.faults, random())
       return byItself || events.length >= destination.batch ? 0 : gatherMs
