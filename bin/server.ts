@@ -23,15 +23,12 @@ import { openDatabase } from '#store/pool.ts'
 import { maintainChangeLog } from '#store/retention.ts'
 import pg from 'pg'
 import { hostsIn, serveFeed } from './feed.ts'
-import { gatherFigures, shownFigures } from './figures.ts'
+import { shownFigures } from './figures.ts'
 import { serveFollowers, serveOutbox } from './outbox.ts'
 import { leasesOf } from './leases.ts'
 import { coreSettingsOf, identityOf, keystoneOptionsOf } from './parts.ts'
 import { serveTors } from './tors.ts'
-
-type Role = 'all' | 'api' | 'feed'
-/** How the primary tells a worker its role; not a setting. */
-const ROLE = 'SERVER_ROLE'
+import { type Role, roleOf, supervise } from './workers.ts'
 
 interface Setup {
   readonly settings: ServerSettings
@@ -115,29 +112,6 @@ function keepTidy(work: () => Promise<unknown>, log: Logger): () => Promise<void
   }
 }
 
-/** One feed process and N API processes; one that ends by itself is replaced, a second later at most once a second. */
-async function supervise(workers: number, { log, stack }: Setup): Promise<void> {
-  let stopping = false
-  gatherFigures()
-  const start = (role: Role): void => {
-    const worker = cluster.fork({ [ROLE]: role })
-    worker.once('exit', (code, signal) => {
-      if (stopping) return
-      log.error({ role, code, signal }, 'a worker ended; starting another')
-      setTimeout(() => start(role), 1000)
-    })
-  }
-  start('feed')
-  for (let count = 0; count < workers; count++) start('api')
-  stack.defer(async () => {
-    stopping = true
-    const all = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
-    const ended = all.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
-    for (const worker of all) worker.process.kill('SIGTERM')
-    await Promise.all(ended)
-  })
-}
-
 async function main(): Promise<void> {
   const { settings } = loadSettings('server', process.argv.slice(2), process.env)
   const log = createLogger('deuteron-server', settings.logLevel)
@@ -149,8 +123,8 @@ async function main(): Promise<void> {
   const asked = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => asked.resolve(signal))
   if (cluster.isPrimary) await prepareDatabase(setup)
-  if (cluster.isPrimary && settings.workers > 0) await supervise(settings.workers, setup)
-  else await serve((process.env[ROLE] as Role | undefined) ?? 'all', setup)
+  if (cluster.isPrimary && settings.workers > 0) supervise(settings.workers, log, stack)
+  else await serve(roleOf(), setup)
   log.info({ signal: await asked.promise }, 'stopping')
   await stack.disposeAsync()
   process.exit(0)
