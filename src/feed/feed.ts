@@ -102,8 +102,7 @@ class FeedServer implements Feed {
   }
 
   async start(): Promise<{ readonly port: number | null }> {
-    const { listen: at, registry } = this.#options
-    this.#listener = await listen(at, (socket, authorization) => this.#accept(socket, authorization), registry)
+    this.#listener = await listen(this.#options.listen, (socket, authorization) => this.#accept(socket, authorization))
     this.#reading = this.#options.source.run((rows, position) => this.#onChanges(rows, position))
     this.#reading.catch((error: unknown) => this.#options.log.error({ err: error }, 'the change log is read no more'))
     this.#watch = setInterval(() => void this.#inspect(), this.#options.watchMs ?? WATCH_MS)

@@ -1,14 +1,10 @@
-/**
- * Where agents connect: WebSocket upgrades on `/agent`, over TCP, TLS or a unix socket. Beside it only `/metrics`: where the
- * API is served by other processes, this one's are seen nowhere else.
- */
+/** Where agents connect: WebSocket upgrades on `/agent`, over TCP, TLS or a unix socket. Nothing else is served. */
 import { chmod, rm } from 'node:fs/promises'
 import { createServer as createHttp, type Server } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo, ListenOptions } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { parseIp } from '#kernel/ip.ts'
-import type { Registry } from '#kernel/metrics.ts'
 
 export interface ListenAt {
   readonly host?: string
@@ -33,7 +29,6 @@ const MAX_MESSAGE = 32 * 1024 * 1024
 export async function listen(
   at: ListenAt,
   onConnection: (socket: WebSocket, authorization: string | undefined) => void,
-  registry?: Registry,
 ): Promise<Listener> {
   const { host = '127.0.0.1', port, socket, tls } = at
   if (port !== undefined && !tls && !at.plaintext && !isLoopback(host))
@@ -47,14 +42,7 @@ export async function listen(
         return stream.end('HTTP/1.1 404 Not Found\r\n\r\n')
       upgrade.handleUpgrade(request, stream, head, (client) => onConnection(client, request.headers.authorization))
     })
-    server.on('request', ({ method, url }, response) => {
-      if (!registry || method !== 'GET' || url !== '/metrics')
-        return response.writeHead(404).end('agents connect to /agent\n')
-      registry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-        () => response.writeHead(500).end(),
-      )
-    })
+    server.on('request', (_, response) => response.writeHead(404).end('agents connect to /agent\n'))
     return server
   }
   const servers: Server[] = []
