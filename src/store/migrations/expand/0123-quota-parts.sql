@@ -18,14 +18,19 @@ create or replace function quota_count(project text, kind text, delta bigint, fa
 language plpgsql as $$
 declare
   cap bigint := quota_cap(project, kind, fallback);
+  own integer := case when cap < 0 then 1 + pg_backend_pid() % 16 else 0 end;
   total bigint;
 begin
-  insert into quota_usage as u (project_id, resource, used, part)
-    values (project, kind, delta, case when cap < 0 then 1 + pg_backend_pid() % 16 else 0 end)
+  insert into quota_usage as u (project_id, resource, used, part) values (project, kind, delta, own)
     on conflict (project_id, resource, part) do update set used = u.used + delta;
   if enforce and delta > 0 then
     cap := quota_cap(project, kind, fallback);
     if cap >= 0 then
+      -- The limit came meanwhile: one after the other from here on, each seeing those before.
+      if own > 0 then
+        insert into quota_usage as u (project_id, resource, used, part) values (project, kind, 0, 0)
+          on conflict (project_id, resource, part) do update set used = u.used;
+      end if;
       select sum(used) into total from quota_usage where project_id = project and resource = kind;
       if total > cap then
         raise exception 'quota' using errcode = 'DQ001',
