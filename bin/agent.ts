@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, createAgent } from '#agent/agent.ts'
 import { readCredentials } from '#agent/credentials.ts'
-import { hostDevices, isSimulated, withDevices } from '#dataplane/devices/index.ts'
+import { type DeviceList, hostDevices, isSimulated, withDevices } from '#dataplane/devices/index.ts'
 import type { Dataplane } from '#dataplane/port.ts'
 import { createSimDataplane } from '#dataplane/sim/index.ts'
 import { createLogger, type Logger } from '#kernel/log.ts'
@@ -68,18 +68,28 @@ async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Datap
   })
 }
 
-const slotsOf = (devices: AgentSettings['pciDevices']) => devices.map(({ pci_slot }) => pci_slot)
+/** What of this host's network cards ports may be given. */
+function deviceList({ physicalDeviceMappings, pciDevices, excludeDevices }: AgentSettings): DeviceList {
+  return {
+    functions: pciDevices.map(({ pci_slot }) => pci_slot),
+    cards: physicalDeviceMappings.map(({ device }) => device),
+    excluded: excludeDevices.flatMap(({ pci_slots }) => pci_slots),
+  }
+}
 
 /** The agents for this host's network cards, where it has any. */
-function cardsOf({ physicalDeviceMappings, pciDevices, physicalInterfaceMappings }: AgentSettings) {
+function cardsOf(settings: AgentSettings) {
+  const { physicalDeviceMappings, pciDevices, physicalInterfaceMappings } = settings
+  const { functions, excluded } = deviceList(settings)
+  const offered = pciDevices.filter(({ pci_slot }) => !excluded.includes(pci_slot))
   const devices = Map.groupBy(physicalDeviceMappings, (one) => one.physical_network)
   const device_mappings = Object.fromEntries([...devices].map(([name, all]) => [name, all.map(({ device }) => device)]))
   return {
     ...(devices.size > 0 && {
       nic_switch: {
         device_mappings,
-        ...(pciDevices.length > 0 && { pci_devices: pciDevices }),
-        ...(isSimulated(slotsOf(pciDevices)) && { simulated: true }),
+        ...(pciDevices.length > 0 && { pci_devices: offered }),
+        ...(isSimulated(functions) && { simulated: true }),
       },
     }),
     ...(Object.keys(physicalInterfaceMappings).length > 0 && {
@@ -113,7 +123,7 @@ async function start(argv: readonly string[]): Promise<{ agents: Agent[]; log: L
         ? createSimDataplane({ ...simulated, tunnelingIp })
         : await ovsDataplane(settings, log)
     const stateDir = count === 1 ? settings.stateDir : null
-    const devices = hostDevices(slotsOf(settings.pciDevices), stateDir, log.child({ host, component: 'devices' }))
+    const devices = hostDevices(deviceList(settings), stateDir, log.child({ host, component: 'devices' }))
     agents.push(
       createAgent({
         host,

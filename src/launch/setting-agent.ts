@@ -1,7 +1,7 @@
 /** Every setting of the agent. */
 import { hostname } from 'node:os'
 import { type Fields, group, logLevel, underHome, type ValuesOf } from './setting-field.ts'
-import { pciDevice, physnetDevice } from './setting-devices.ts'
+import { excludedDevices, pciDevice, physnetDevice } from './setting-devices.ts'
 import { address, duration, flag, list, mapping, oneOf, optional, path, text, url } from './setting-kinds.ts'
 
 const connection = group('Connection')
@@ -78,6 +78,11 @@ export const agentFields = {
     list(pciDevice()),
     [],
     'Virtual functions that ports may be given, as slot@physnet or slot@physnet@vendor:product; without it any that Nova names. Finds mistakes before a server starts; where none of them is there the card is simulated, for laboratories.',
+  ),
+  excludeDevices: host(
+    list(excludedDevices()),
+    [],
+    'Virtual functions of cards that ports are not given, as device:slot;slot.',
   ),
   physicalInterfaceMappings: host(
     mapping('physnet', 'interface'),

@@ -46,3 +46,28 @@ export const pciDevice = (): Kind<PciDevice> => {
       [pci_slot, physical_network, ...(pci_vendor_info ? [pci_vendor_info] : [])].join('@'),
   }
 }
+
+/** Functions of a card that ports are not to be given. */
+export interface ExcludedDevices {
+  readonly device: string
+  readonly pci_slots: readonly string[]
+}
+
+const SLOT = '[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]'
+const EXCLUDED = new RegExp(`^[^\\s:]{1,15}:${SLOT}(?:;${SLOT})*$`)
+
+/** `device:slot;slot`, as in Neutron's setting of the same name. */
+export const excludedDevices = (): Kind<ExcludedDevices> => {
+  const list = text({ name: 'device:slot;slot', pattern: EXCLUDED, example: 'enp3s0f0:0000:3b:02.0;0000:3b:02.1' })
+  return {
+    ...list,
+    parse: (raw) => {
+      const parsed = list.parse(raw)
+      if ('must' in parsed) return parsed
+      const colon = parsed.ok.indexOf(':')
+      const pci_slots = parsed.ok.slice(colon + 1).split(';')
+      return { ok: Object.freeze({ device: parsed.ok.slice(0, colon), pci_slots }) }
+    },
+    print: ({ device, pci_slots }) => `${device}:${pci_slots.join(';')}`,
+  }
+}

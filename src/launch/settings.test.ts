@@ -166,6 +166,30 @@ test('paths are those of the folder where they were said, wherever the server st
   assert.deepEqual(again.mechanismDrivers, ['openvswitch', here('mine.ts'), '@rack/driver'])
 })
 
+test('cards of a host, and which of their functions are left alone', () => {
+  const load = (flag: string, value: string) => loadSettings('agent', [flag, value], {}).settings
+  const two = [
+    { device: 'enp3s0f0', pci_slots: ['0000:07:00.2', '0000:07:00.3'] },
+    { device: 'enp5s0', pci_slots: ['0000:05:00.7'] },
+  ]
+  const text = 'enp3s0f0:0000:07:00.2;0000:07:00.3,enp5s0:0000:05:00.7'
+  assert.deepEqual(load('--exclude-devices', text).excludeDevices, two)
+  for (const wrong of ['enp3s0f0', 'enp3s0f0:', 'enp3s0f0:0000:07:00.2;', '0000:07:00.2', 'enp3s0f0:0000:07:00.9'])
+    assert.match(
+      refusal(() => load('--exclude-devices', wrong)),
+      /device:slot;slot/,
+    )
+  const mapped = load('--physical-device-mappings', 'physnet2:enp3s0f0,physnet2:enp3s0f1,physnet3:enp5s0')
+  assert.deepEqual(
+    mapped.physicalDeviceMappings.map((one) => Object.values(one)),
+    [
+      ['physnet2', 'enp3s0f0'],
+      ['physnet2', 'enp3s0f1'],
+      ['physnet3', 'enp5s0'],
+    ],
+  )
+})
+
 test('a password in the database URL is not printed', () => {
   const loaded = loadSettings('server', ['--data', '/nonexistent', '--database', 'postgresql://u:hush@h/d'], {})
   assert.doesNotMatch(JSON.stringify(settingRows('server', loaded)), /hush/)

@@ -11,6 +11,7 @@ import { askAny, startAgent, startServer, until } from '../lib/cloud.ts'
 import { testDatabase } from '../lib/postgres.ts'
 
 const SLOT = '0000:fb:02.1'
+const EXCLUDED = '0000:fb:0a.0'
 
 test('a port is on a virtual function: bound, set up, proven, given back', async () => {
   await using db = await testDatabase()
@@ -22,7 +23,11 @@ test('a port is on a virtual function: bound, set up, proven, given back', async
   mkdirSync(join(state, 'agent'))
   const { secret } = (await ask('POST', 'agents/enrolments', { enrolment: { host: 'cards' } })).body.enrolment
   writeFileSync(join(state, 'credential'), secret, { mode: 0o600 })
-  const flags = ['--physical-device-mappings=physnet2:enp3s0f0', `--pci-devices=${SLOT}@physnet2`]
+  const flags = [
+    '--physical-device-mappings=physnet2:enp3s0f0,physnet2:enp3s0f1',
+    `--pci-devices=${SLOT}@physnet2,${EXCLUDED}@physnet2`,
+    `--exclude-devices=enp3s0f1:${EXCLUDED}`,
+  ]
   startAgent(stack, {
     host: 'cards',
     servers: [server],
@@ -32,7 +37,9 @@ test('a port is on a virtual function: bound, set up, proven, given back', async
   })
   const cards = async () => (await ask('GET', 'agents?agent_type=NIC%20Switch%20agent')).body.agents
   await until('the card is reported', async () => (await cards()).length === 1)
-  assert.equal((await cards())[0].configurations.simulated, true)
+  const { simulated, device_mappings, pci_devices } = (await cards())[0].configurations
+  assert.deepEqual([simulated, device_mappings], [true, { physnet2: ['enp3s0f0', 'enp3s0f1'] }])
+  assert.deepEqual(pci_devices, [{ pci_slot: SLOT, physical_network: 'physnet2' }])
 
   const physical = { 'provider:network_type': 'vlan', 'provider:physical_network': 'physnet2' }
   const network = (await ask('POST', 'networks', { network: { ...physical, 'provider:segmentation_id': 120 } })).body
@@ -54,10 +61,12 @@ test('a port is on a virtual function: bound, set up, proven, given back', async
   await ask('PUT', `ports/${port.id}`, { port: { admin_state_up: false } })
   await until('the link is down', () => functions()[SLOT].link === 'disable')
 
-  const missing = await direct('0000:fb:02.7')
-  assert.equal(missing['binding:vif_type'], 'binding_failed')
-  const explained = (await ask('GET', `ports/${missing.id}/binding-explanation`)).body
-  assert.match(JSON.stringify(explained), /device_not_found/)
+  for (const slot of ['0000:fb:02.7', EXCLUDED]) {
+    const missing = await direct(slot)
+    assert.equal(missing['binding:vif_type'], 'binding_failed')
+    const explained = (await ask('GET', `ports/${missing.id}/binding-explanation`)).body
+    assert.match(JSON.stringify(explained), /device_not_found/)
+  }
 
   assert.equal((await ask('DELETE', `ports/${port.id}`)).status, 204)
   await until('the function is given back', () => functions()[SLOT].vlan === 0)

@@ -53,14 +53,30 @@ interface Place {
   readonly vf: number
 }
 
-export function linuxCards({ run, devices }: Pick<LinuxPort, 'run' | 'devices'>, sysfs = '/sys'): Cards {
+/** Functions that nothing is done with: all but those of `cards` (interfaces), and those that are `excluded`. */
+export interface Ours {
+  readonly cards: readonly string[]
+  readonly excluded: readonly string[]
+}
+
+/** `ours` null: all that the host has. */
+export function linuxCards(
+  { run, devices }: Pick<LinuxPort, 'run' | 'devices'>,
+  ours: Ours | null,
+  sysfs = '/sys',
+): Cards {
   /** Throws in one sentence. */
   const placeOf = async (slot: string): Promise<Place> => {
+    if (ours?.excluded.includes(slot)) throw new Error(`${slot} is not to be used (exclude_devices)`)
     if (!isThere(slot, sysfs)) throw new Error(`this host has no PCI device ${slot}`)
     const parent = join(sysfs, PCI_DEVICES, slot, 'physfn')
     if (!existsSync(parent)) throw new Error(`PCI device ${slot} is no virtual function`)
     const [card] = await readdir(join(parent, 'net')).catch(() => [])
     if (card === undefined) throw new Error(`the card of ${slot} has no network interface on this host`)
+    if (ours && !ours.cards.includes(card))
+      throw new Error(
+        `${card}, the card of ${slot}, is not among those of this host's agent (physical_device_mappings)`,
+      )
     for (const name of await readdir(parent)) {
       const number = /^virtfn(\d+)$/.exec(name)?.[1]
       if (number !== undefined && basename(await readlink(join(parent, name))) === slot)
@@ -94,7 +110,7 @@ export function linuxCards({ run, devices }: Pick<LinuxPort, 'run' | 'devices'>,
       await setVf(place, 'spoofchk', to.spoofchk ? 'on' : 'off')
       await setVf(place, 'state', to.link)
     },
-    has: (slot) => isThere(slot, sysfs),
+    has: (slot) => isThere(slot, sysfs) && !ours?.excluded.includes(slot),
     interfaces: devices,
     macvtaps: async () => {
       const links = JSON.parse((await run('ip', ['-j', 'link', 'show', 'type', 'macvtap'])) || '[]') as IpLink[]

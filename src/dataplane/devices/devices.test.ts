@@ -171,7 +171,8 @@ test('a real card is found in sysfs, read and set up with ip', async () => {
       ran.push([program, ...args].join(' '))
       return JSON.stringify([{ ifname: 'enp59s0f0', address: 'aa:00:00:00:00:01', vfinfo_list: vfs }])
     }
-    const cards = linuxCards({ run, devices: async () => new Set() }, sysfs)
+    const host = { run, devices: async () => new Set<string>() }
+    const cards = linuxCards(host, { cards: ['enp59s0f0'], excluded: [] }, sysfs)
     assert.deepEqual([cards.has(SLOT), cards.has('0000:99:00.0')], [true, false])
     const read = await cards.read([SLOT, '0000:3b:00.0', '0000:99:00.0'])
     assert.deepEqual(Object.fromEntries(read), {
@@ -188,6 +189,16 @@ test('a real card is found in sysfs, read and set up with ip', async () => {
       `${set} spoofchk on`,
       `${set} state enable`,
     ])
+    const refused = async (ours: { cards: string[]; excluded: string[] }) =>
+      (await linuxCards(host, ours, sysfs).read([SLOT])).get(SLOT)
+    const others = { cards: ['enp60s0f0', 'enp59s0f1'], excluded: [] }
+    const foreign = `enp59s0f0, the card of ${SLOT}, is not among those of this host's agent (physical_device_mappings)`
+    assert.equal(await refused(others), foreign)
+    await assert.rejects(linuxCards(host, others, sysfs).set(SLOT, UNUSED), { message: foreign })
+    assert.deepEqual(await refused({ cards: [...others.cards, 'enp59s0f0'], excluded: [] }), UNUSED)
+    const excluded = { cards: ['enp59s0f0'], excluded: [SLOT] }
+    assert.equal(await refused(excluded), `${SLOT} is not to be used (exclude_devices)`)
+    assert.equal(linuxCards(host, excluded, sysfs).has(SLOT), false)
     const there = (slot: string) => slot === SLOT
     assert.deepEqual(
       [isSimulated([]), isSimulated([SLOT], there), isSimulated(['0000:99:00.0'], there)],

@@ -9,7 +9,7 @@ import type { Realization } from '#wire/realization.ts'
 import { linuxHost } from '../linux/host.ts'
 import { createSerial } from '../ovs/serial.ts'
 import type { Dataplane } from '../port.ts'
-import { type Cards, isThere, keptIn, type Kept, linuxCards, simulatedCards } from './cards.ts'
+import { type Cards, isThere, keptIn, type Kept, linuxCards, type Ours, simulatedCards } from './cards.ts'
 import { devicePorts, expectedVfs, isUp, planVfs, type VfState, wantedVfs } from './plan.ts'
 import * as status from './status.ts'
 
@@ -17,11 +17,18 @@ import * as status from './status.ts'
 export const isSimulated = (slots: readonly string[], there = isThere): boolean =>
   slots.length > 0 && !slots.some((slot) => there(slot))
 
+/** What ports may be given here. */
+export interface DeviceList extends Ours {
+  /** Functions that are listed; empty: any. */
+  readonly functions: readonly string[]
+}
+
 /** The cards of this host, or those that are listed and not there. */
-function openCards(slots: readonly string[], stateDir: string | null): Cards {
-  const real = linuxCards(linuxHost)
-  if (!isSimulated(slots)) return real
-  return simulatedCards(slots, keptIn(stateDir && join(stateDir, 'simulated-cards.json'), {}), real)
+function openCards({ functions, ...ours }: DeviceList, stateDir: string | null): Cards {
+  const real = linuxCards(linuxHost, ours)
+  if (!isSimulated(functions)) return real
+  const offered = functions.filter((slot) => !ours.excluded.includes(slot))
+  return simulatedCards(offered, keptIn(stateDir && join(stateDir, 'simulated-cards.json'), {}), real)
 }
 
 export interface DeviceOptions {
@@ -34,8 +41,8 @@ export interface DeviceOptions {
 }
 
 /** What a host's agent hands to `withDevices`; `stateDir` null keeps nothing. */
-export const hostDevices = (slots: readonly string[], stateDir: string | null, log: Logger): DeviceOptions => ({
-  cards: openCards(slots, stateDir),
+export const hostDevices = (list: DeviceList, stateDir: string | null, log: Logger): DeviceOptions => ({
+  cards: openCards(list, stateDir),
   marks: keptIn<readonly string[]>(stateDir && join(stateDir, 'devices.json'), []),
   log,
 })
