@@ -8,13 +8,14 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, createAgent } from '#agent/agent.ts'
 import { readCredentials } from '#agent/credentials.ts'
-import { type DeviceList, hostDevices, isSimulated, withDevices } from '#dataplane/devices/index.ts'
+import { hostDevices, withDevices } from '#dataplane/devices/index.ts'
 import type { Dataplane } from '#dataplane/port.ts'
 import { createSimDataplane } from '#dataplane/sim/index.ts'
 import { createLogger, type Logger } from '#kernel/log.ts'
 import { type AgentSettings, loadSettings } from '#launch/settings.ts'
 import { UserError } from '#launch/user-error.ts'
 import { isWireType, type ReadableVersions } from '#wire/versions.ts'
+import { cardsOf, deviceList } from './cards.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -66,36 +67,6 @@ async function ovsDataplane(settings: AgentSettings, log: Logger): Promise<Datap
     bridgeMappings: settings.bridgeMappings,
     log: log.child({ component: 'ovs' }),
   })
-}
-
-/** What of this host's network cards ports may be given. */
-function deviceList({ physicalDeviceMappings, pciDevices, excludeDevices }: AgentSettings): DeviceList {
-  return {
-    functions: pciDevices.map(({ pci_slot }) => pci_slot),
-    cards: physicalDeviceMappings.map(({ device }) => device),
-    excluded: excludeDevices.flatMap(({ pci_slots }) => pci_slots),
-  }
-}
-
-/** The agents for this host's network cards, where it has any. */
-function cardsOf(settings: AgentSettings) {
-  const { physicalDeviceMappings, pciDevices, physicalInterfaceMappings } = settings
-  const { functions, excluded } = deviceList(settings)
-  const offered = pciDevices.filter(({ pci_slot }) => !excluded.includes(pci_slot))
-  const devices = Map.groupBy(physicalDeviceMappings, (one) => one.physical_network)
-  const device_mappings = Object.fromEntries([...devices].map(([name, all]) => [name, all.map(({ device }) => device)]))
-  return {
-    ...(devices.size > 0 && {
-      nic_switch: {
-        device_mappings,
-        ...(pciDevices.length > 0 && { pci_devices: offered }),
-        ...(isSimulated(functions) && { simulated: true }),
-      },
-    }),
-    ...(Object.keys(physicalInterfaceMappings).length > 0 && {
-      macvtap: { interface_mappings: physicalInterfaceMappings },
-    }),
-  }
 }
 
 /** A tunnel address of its own for each simulated host. */

@@ -59,31 +59,31 @@ export interface Ours {
   readonly excluded: readonly string[]
 }
 
+/** Throws in one sentence. */
+async function findPlace(slot: string, ours: Ours | null, sysfs: string): Promise<Place> {
+  if (ours?.excluded.includes(slot)) throw new Error(`${slot} is not to be used (exclude_devices)`)
+  if (!isThere(slot, sysfs)) throw new Error(`this host has no PCI device ${slot}`)
+  const parent = join(sysfs, PCI_DEVICES, slot, 'physfn')
+  if (!existsSync(parent)) throw new Error(`PCI device ${slot} is no virtual function`)
+  const [card] = await readdir(join(parent, 'net')).catch(() => [])
+  if (card === undefined) throw new Error(`the card of ${slot} has no network interface on this host`)
+  if (ours && !ours.cards.includes(card))
+    throw new Error(`${card}, the card of ${slot}, is not among those of this host's agent (physical_device_mappings)`)
+  for (const name of await readdir(parent)) {
+    const number = /^virtfn(\d+)$/.exec(name)?.[1]
+    if (number !== undefined && basename(await readlink(join(parent, name))) === slot)
+      return { card, vf: Number(number) }
+  }
+  throw new Error(`the card ${card} does not name ${slot} among its virtual functions`)
+}
+
 /** `ours` null: all that the host has. */
 export function linuxCards(
   { run, devices }: Pick<LinuxPort, 'run' | 'devices'>,
   ours: Ours | null,
   sysfs = '/sys',
 ): Cards {
-  /** Throws in one sentence. */
-  const placeOf = async (slot: string): Promise<Place> => {
-    if (ours?.excluded.includes(slot)) throw new Error(`${slot} is not to be used (exclude_devices)`)
-    if (!isThere(slot, sysfs)) throw new Error(`this host has no PCI device ${slot}`)
-    const parent = join(sysfs, PCI_DEVICES, slot, 'physfn')
-    if (!existsSync(parent)) throw new Error(`PCI device ${slot} is no virtual function`)
-    const [card] = await readdir(join(parent, 'net')).catch(() => [])
-    if (card === undefined) throw new Error(`the card of ${slot} has no network interface on this host`)
-    if (ours && !ours.cards.includes(card))
-      throw new Error(
-        `${card}, the card of ${slot}, is not among those of this host's agent (physical_device_mappings)`,
-      )
-    for (const name of await readdir(parent)) {
-      const number = /^virtfn(\d+)$/.exec(name)?.[1]
-      if (number !== undefined && basename(await readlink(join(parent, name))) === slot)
-        return { card, vf: Number(number) }
-    }
-    throw new Error(`the card ${card} does not name ${slot} among its virtual functions`)
-  }
+  const placeOf = (slot: string): Promise<Place> => findPlace(slot, ours, sysfs)
   const linkOf = async (card: string): Promise<IpLink | undefined> =>
     (JSON.parse(await run('ip', ['-j', 'link', 'show', 'dev', card])) as IpLink[]).find(({ ifname }) => ifname === card)
   const setVf = ({ card, vf }: Place, ...args: string[]) =>
