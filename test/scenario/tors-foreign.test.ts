@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { missing as skip } from '#drivers/mechanism/vtep/vtep.test-support.ts'
 import { insert, mutate, named, type Op, remove } from '#protocol/ovsdb/ops.ts'
+import { evade } from '#tor/evade.ts'
 import { type Switch, type TorAgent, type TorRig, torRig, until } from './tor-rig.ts'
 
 let rig: TorRig
@@ -157,4 +158,31 @@ test('where a device was given the VLAN it stays, and the command that helps is 
   await rig.inSync()
   await until('nothing is wrong any more', async () => (await says())['problems'].length === 0)
   await rig.server.admin.delete(`ports/${card['id']}`)
+})
+
+test('devices bound while their network moves have the VLAN that it has in the end', {
+  skip,
+  timeout: 60_000,
+}, async () => {
+  await rig.report('h4', null, { nic_switch: { device_mappings: { 'physnet-tor1': ['eth4'] } } })
+  const network = await rig.makeNetwork()
+  // Keeps the segment there, and can follow it.
+  const { id: keeper } = await rig.makePort(network, 'h1')
+  const tor = { name: 'tor1', physicalNetwork: 'physnet-tor1' }
+  const results = new Set<string>()
+  for (let round = 0; round < 12; round++) {
+    const [vlan = 0] = await vlansOf(network)
+    const binding = Array.from({ length: 4 }, () => rig.makePort(network, 'h4', { 'binding:vnic_type': 'direct' }))
+    const [evasion, ...cards] = await Promise.all([evade(rig.server.core, tor, { network, vlan }, []), ...binding])
+    results.add(evasion.result)
+    const [now = 0] = await vlansOf(network)
+    assert.equal(now, evasion.result === 'moved' ? evasion.vlan : vlan)
+    for (const card of cards) {
+      const { port } = (await rig.server.admin.get(`ports/${card['id']}`)).body
+      assert.equal(port['binding:vif_details'].vlan, String(now), `round ${round}: ${evasion.result}`)
+      await rig.server.admin.delete(`ports/${card['id']}`)
+    }
+  }
+  assert.ok(results.has('moved') || results.has('fixed'))
+  await rig.server.admin.delete(`ports/${keeper}`)
 })
