@@ -12,7 +12,7 @@ import { securityGroup } from '#resources/security-group.ts'
 import { type Authorship, findObjects, findOwners, type Image, loadObject, writeObjects } from '#store/objects.ts'
 import type { Transaction } from '#store/transaction.ts'
 import type { Policy } from '#policy/policy.ts'
-import { createBinding } from './binding/binding.ts'
+import { createBinding, type PendingBinding } from './binding/binding.ts'
 import type { Outside } from './binding/outside.ts'
 import type { MechanismDriver } from './contracts.ts'
 import { driverIssues, runDrivers } from './driver-hooks.ts'
@@ -74,6 +74,7 @@ export class Unit {
   /** Parents of what was written, locked and as they were before. */
   readonly #bumps = new Map<string, { readonly resource: ComposedResource; readonly before: Image }>()
   readonly #ipam: PendingIpam
+  readonly #binding: PendingBinding
   readonly counting: Counting
   readonly tx: Transaction
   readonly model: Model
@@ -103,6 +104,14 @@ export class Unit {
     this.author = author
     this.counting = createCounting(settings.quotas)
     this.#ipam = createIpam(tx, (name, where) => this.find(model.resource(name), where))
+    this.#binding = createBinding({
+      tx,
+      drivers: settings.mechanismDrivers,
+      outside,
+      context: () => this.context,
+      remember: (key, read) => this.#remember(key, read),
+      atEnd: (task) => void this.#atEnd.push(task),
+    })
     this.context = {
       caller,
       now: this.now,
@@ -131,14 +140,7 @@ export class Unit {
       ipam: this.#ipam,
       prefixes: createPrefixes(tx),
       segments: createSegments(tx, settings.segments),
-      binding: createBinding({
-        tx,
-        drivers: settings.mechanismDrivers,
-        outside,
-        context: () => this.context,
-        remember: (key, read) => this.#remember(key, read),
-        atEnd: (task) => void this.#atEnd.push(task),
-      }),
+      binding: this.#binding,
       retryBindings: (of) => askToRebind(tx, of),
       expectDefaultGroup: (projectId) => void this.#defaultGroup(projectId),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
@@ -217,6 +219,7 @@ export class Unit {
     before: Readonly<Record<string, Image>>,
     internal: boolean,
   ): Promise<Sent> {
+    this.#binding.requireAnswers()
     for (const object of objects) await this.#holdParents(name, object)
     // Sent with the write: who holds the addresses, or has given them back.
     const settled = this.#ipam.settle()
@@ -274,6 +277,7 @@ export class Unit {
 
   /** What waited for the end is sent; parents of what was written get a new revision and a change row. */
   async finish(): Promise<void> {
+    this.#binding.requireAnswers()
     for (const task of this.#atEnd.splice(0)) await task()
     this.#pending(this.#ipam.finish())
     for (const { resource, before } of this.#bumps.values()) {

@@ -60,13 +60,21 @@ describe('why', () => {
       ],
     )
     assert.deepEqual(reasonsOf(answer['last'].attempts), ['0 vtep: continued', '1 openvswitch: bound'])
+    // What was written of it since is no binding.
+    answered(await server.admin.put(`ports/${port['id']}`, { port: { name: 'renamed' } }), 200)
+    const bound = await server.database.query<Seen>(
+      'select to_char(at at time zone \'utc\', \'YYYY-MM-DD"T"HH24:MI:SS"Z"\') as at from change where id = $1 and generation = 1',
+      [port['id']],
+    )
+    const { last } = await explain(port['id'])
+    assert.deepEqual([last.at, last.host, last.result], [bound[0]?.['at'], port['binding:host_id'], 'bound'])
     assert.equal(answer['fresh'].result, 'bound')
     assert.deepEqual(answer['fresh'].levels, answer['levels'])
     const agent = answer['agents'].find((one: Seen) => one['agent_type'] === 'Open vSwitch agent')
     assert.deepEqual([agent.alive, agent.bridge_mappings], [true, { rack1: 'br-rack1' }])
     assert.ok(agent.heartbeat_age_seconds >= 0 && agent.heartbeat_age_seconds < 60)
     const { port: after } = answered(await server.admin.get(`ports/${port['id']}`), 200)
-    assert.equal(after.revision_number, port['revision_number'])
+    assert.equal(after.revision_number, port['revision_number'] + 1)
     answered(await server.admin.delete(`ports/${port['id']}`), 204)
   })
 
@@ -93,7 +101,7 @@ describe('why', () => {
   test('a port that is bound nowhere, and one that stands on many hosts', async () => {
     const network = await networkWith(server)
     const none = await explain((await portOn(server, network, ''))['id'])
-    assert.deepEqual([none['last'], none['fresh']], [{ at: null, result: 'unbound', attempts: [] }, null])
+    assert.deepEqual([none['last'], none['fresh']], [{ at: null, host: '', result: 'unbound', attempts: [] }, null])
     const dhcp = await portOn(server, network, '', { device_owner: 'network:dhcp' })
     await server.database.query(
       `insert into realizations (host, kind, id, generation, state, repaired, at)

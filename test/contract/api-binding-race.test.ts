@@ -1,6 +1,7 @@
 /** A hundred at once: whatever the order, a port ends with one binding, and nothing of the others is left. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { dynamicSegments, hostOn, networkWith, portOn, type Seen, stored, torOver } from '../lib/binding.ts'
 import { answered } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
@@ -71,6 +72,53 @@ test('100 concurrent rebinds of one port to two hosts: one binding, no orphan se
   )
   answered(await server.admin.delete(`ports/${id}`), 204)
   assert.deepEqual(await dynamicSegments(server, network), [])
+})
+
+/** Transactions that write a port of this name stay before the end of their COMMIT, with all their locks, while `work` runs. */
+async function whileHeld(name: string, work: () => Promise<void>): Promise<void> {
+  const { database } = server
+  await database.query(`/* once */ create or replace function test_hold() returns trigger language plpgsql as $$
+    begin perform pg_advisory_xact_lock_shared(4711); return null; end $$`)
+  await database.query(`/* once */ create constraint trigger test_hold after update on ports deferrable initially deferred
+    for each row when (new.name = '${name}') execute function test_hold()`)
+  const gate = await database.pool.connect()
+  try {
+    await gate.query('select pg_advisory_lock(4711)')
+    await work()
+  } finally {
+    await gate.query('select pg_advisory_unlock_all()')
+    gate.release()
+  }
+}
+
+test('a binding that is not committed yet keeps no other waiting: same network, same host, same dynamic segment', async () => {
+  const network = await networkWith(server)
+  const segmentMaker = await portOn(server, network, 'a')
+  const names = ['held', ...Array.from({ length: 8 }, () => 'free')]
+  for (const host of ['plain', 'a']) {
+    const ports = await Promise.all(names.map((name) => portOn(server, network, '', { name })))
+    const to = (id: unknown) => server.admin.put(`ports/${id}`, { port: { 'binding:host_id': host } })
+    const [held, ...free] = ports.map(({ id }) => id)
+    let waiting: Promise<unknown> = Promise.resolve()
+    await whileHeld('held', async () => {
+      let done = false
+      waiting = to(held).then((reply) => {
+        done = true
+        assert.equal(answered(reply, 200).port['binding:vif_type'], 'ovs')
+      })
+      while (
+        (await server.database.query("select 1 from pg_locks where locktype = 'advisory' and not granted")).length === 0
+      )
+        await sleep(5)
+      for (const reply of await Promise.all(free.map(to)))
+        assert.equal(answered(reply, 200).port['binding:vif_type'], 'ovs')
+      assert.equal(done, false)
+    })
+    await waiting
+    await server.database.query('/* once */ drop trigger test_hold on ports')
+    for (const { id } of ports) answered(await server.admin.delete(`ports/${id}`), 204)
+  }
+  answered(await server.admin.delete(`ports/${segmentMaker['id']}`), 204)
 })
 
 test('ports that come and go below one switch share its VLAN while any is there, and leave none', async () => {

@@ -222,7 +222,9 @@ describe('a driver that asks another system', () => {
   test('is asked outside the transaction; what it hears counts only for the facts it asked about', async () => {
     const asked: string[] = []
     let during: (() => Promise<unknown>) | null = null
+    let begun = 0
     await using own = await testServer({
+      onStatement: (text) => void (begun += text === 'begin' ? 1 : 0),
       drivers: [
         easyDriver('remote', {
           bind: ({ host }, outside) =>
@@ -253,11 +255,36 @@ describe('a driver that asks another system', () => {
     const after = await stored(own, port['id'])
     assert.deepEqual([after['binding_host'], after['binding_vif_details'].told], ['h2', 'h2'])
     assert.ok(asked.includes('h2'))
-    // Bulk: each port asks for itself, and ids are the same in every round.
+    // Bulk: each port asks for itself, all of them in one round, and ids are the same in every round.
     asked.length = 0
+    begun = 0
     const bulk = { ports: Array.from({ length: 5 }, () => ({ network_id: network['id'], 'binding:host_id': 'h1' })) }
     const { ports } = answered(await own.admin.post('ports', bulk), 201)
     assert.deepEqual([ports.map((one: Seen) => one['binding:vif_type']), asked.length], [Array(5).fill('tap'), 5])
+    assert.equal(begun, 2)
+  })
+
+  test('what it wishes for is exhausted where no id is left, and wrong where there is no such thing', async () => {
+    let wish = { network_type: 'vlan', physical_network: 'nowhere' }
+    await using own = await testServer({
+      drivers: [
+        easyDriver('wishing', {
+          bind: ({ level }) => (level === 0 ? { next: [wish] } : { vif_type: 'tap', vif_details: {} }),
+        }),
+      ],
+    })
+    await hostOn(own, 'h1', [])
+    const network = await networkWith(own)
+    const port = await portOn(own, network, '')
+    const to = () => own.admin.put(`ports/${port['id']}`, { port: { 'binding:host_id': 'h1' } })
+    assert.equal(answered(await to(), 200).port['binding:vif_type'], 'binding_failed')
+    const { binding_failure } = await stored(own, port['id'])
+    assert.deepEqual(reasonsOf(binding_failure.attempts), ['0 wishing: segment_ids_exhausted'])
+    wish = { network_type: 'pigeon', physical_network: 'nowhere' }
+    const refused = await to()
+    assert.deepEqual([refused.status, refused.body.NeutronError.type], [400, 'InvalidInput'])
+    assert.match(refused.body.NeutronError.message, /pigeon/)
+    assert.equal((await stored(own, port['id']))['binding_host'], 'h1')
   })
 
   test('that is silent, breaks, or never asks about facts that hold, refuses, and the next is asked', async () => {

@@ -12,7 +12,15 @@ import { RunAgain } from '../conflicts.ts'
 import type { BindableSegment, MechanismDriver, Wish } from '../contracts.ts'
 import { type At, factsOf, type Ground, readGround } from './facts.ts'
 import { AskFirst, type Outside } from './outside.ts'
-import { type Plan, planBinding, type PlanFacts, type PlannedLevel, shownSegment, storedLevels } from './plan.ts'
+import {
+  type Asked,
+  type Plan,
+  planBinding,
+  type PlanFacts,
+  type PlannedLevel,
+  shownSegment,
+  storedLevels,
+} from './plan.ts'
 import { rebindPort } from './rebind.ts'
 
 export interface BindingParts {
@@ -30,22 +38,36 @@ export interface BindingParts {
 /** How often a plan is made anew within one transaction before the transaction begins again. */
 const MAX_PLANS = 10
 
+type Binding = Context['binding']
+
+/** What is written must not rest on a binding that a driver has yet to be asked about. */
+export interface PendingBinding extends Binding {
+  /** @throws AskFirst with all that `bind` could not answer so far. */
+  requireAnswers(): void
+}
+
 /** With what an operation may have left behind. */
 interface Binder extends BindingParts {
+  /** To be asked before the operation runs again. */
+  readonly asked: Asked[]
   /** Looked at when the operation ends: segments that nobody stands on any more go, if they were made for bindings. */
   doubt(segmentIds: readonly string[]): void
   /** Something will be looked at. */
   inDoubt(): boolean
 }
 
-export function createBinding(parts: BindingParts): Context['binding'] {
+export function createBinding(parts: BindingParts): PendingBinding {
   const doubted = new Set<string>()
   const doubt: Binder['doubt'] = (segmentIds) => {
     if (doubted.size === 0) parts.atEnd(() => removeUnused(parts, doubted))
     for (const id of segmentIds) doubted.add(id)
   }
-  const binder = { ...parts, doubt, inDoubt: () => doubted.size > 0 }
+  const asked: Asked[] = []
+  const binder = { ...parts, asked, doubt, inDoubt: () => doubted.size > 0 }
   return {
+    requireAnswers: () => {
+      if (asked.length > 0) throw new AskFirst(asked)
+    },
     expect: (at, host) => void groundAt(parts, at, host),
     places: async (port) => (await groundUnder(parts, port)).places,
     bind: (request) => bind(binder, request),
@@ -69,6 +91,11 @@ async function bind(parts: Binder, request: BindingRequest): Promise<BindingResu
     const plan = await carryOut(parts, request, ground.project_id, facts)
     if (plan?.result === 'failed') return failed(parts, host, plan)
     if (plan?.result === 'bound') return bound(plan)
+    if (plan?.result === 'ask') {
+      // Nothing comes of this run: the other ports of the request say what they have to ask.
+      parts.asked.push(plan.asked)
+      return { ...NOWHERE, vif_type: 'unbound' }
+    }
   }
   throw new RunAgain(`the segments under ${drivers.length} drivers keep changing`)
 }
@@ -113,8 +140,7 @@ async function carryOut(
   let facts = first
   for (;;) {
     const plan = planBinding(parts.drivers, facts)
-    if (plan.result === 'ask') throw new AskFirst([plan.asked])
-    if (plan.result === 'failed') return plan
+    if (plan.result !== 'bound') return plan
     const missing = plan.levels.find(({ segment }) => segment.id === null)?.segment
     if (!missing) return (await hold(parts, network_id, facts, plan.levels)) ? plan : undefined
     const made = await make(parts, network_id, projectId, missing)
@@ -152,8 +178,9 @@ async function make(
   { tx, context }: BindingParts,
   network_id: string,
   projectId: string,
-  { network_type, physical_network, without }: Wish,
+  wish: Wish,
 ): Promise<BindableSegment | null> {
+  const { network_type, physical_network, without } = wish
   const { load, create, segments } = context()
   // Whoever makes one and whoever takes one away come one after another.
   await load('network', network_id, 'update')
@@ -165,8 +192,10 @@ async function make(
   if (there) return there
   const reserved = await segments
     .reserve({ network_type, physical_network, segmentation_id: null, ...(without && { without }) }, projectId)
-    .catch((error: unknown) => {
-      if (error instanceof ApiError) return null
+    .catch(async (error: unknown) => {
+      // Whatever else is wrong with a wish is no want of ids, unless a look would say so as well.
+      if (!(error instanceof ApiError)) throw error
+      if (error.type === 'NoNetworkAvailable' || !(await segments.anyLeft(wish, projectId))) return null
       throw error
     })
   if (!reserved) return null

@@ -90,7 +90,7 @@ async function storeStatuses(
     const before = await unit.find(resource, { id: [...wanted.keys()] })
     const byId = Object.fromEntries(before.map((one): [string, Image] => [String(one['id']), one]))
     const after = before.map((one) => unit.revised(one, { status: wanted.get(String(one['id'])) }))
-    await unit.write(resource, 'update', after, byId, true)
+    await unit.send(resource, 'update', after, byId, true)
     return Object.keys(byId)
   })
 }

@@ -55,7 +55,7 @@ export async function explain(context: Context, object: Readonly<Draft>): Promis
     vif_type: port['binding:vif_type'],
     status: port.status,
     levels,
-    last: lastOf(port, levels),
+    last: lastOf(port, levels, levels.length > 0 ? await boundAt(context, port.id) : null),
     fresh: asked ? await freshOf(context, port) : null,
     agents: asked ? await agentsOf(context, host) : [],
     ...(distributed && { hosts: await hostsOf(context, port.id) }),
@@ -74,11 +74,22 @@ async function segmentsOf(context: Context, levels: readonly BindingLevel[]): Pr
   })
 }
 
-/** Of a binding that was made only the way that led to it is kept; of one that failed, every answer. */
-function lastOf(port: Port, levels: readonly ShownLevel[]): Draft {
+/** Null: before the change log begins. */
+async function boundAt(context: Context, id: string): Promise<unknown> {
+  const [found] = await context.find('bound_port', { id })
+  return found?.['bound_at'] ?? null
+}
+
+/**
+ * When it was tried, for which host, and what came of it. Of a binding that was made only the way that led to it is
+ * kept, its drivers and segments; of one that failed, every answer.
+ */
+function lastOf(port: Port, levels: readonly ShownLevel[], bound_at: unknown): Draft {
   const failure = port['binding:failure'] as BindingFailure | null
-  if (failure)
-    return { at: failure.at, result: 'failed', attempts: explained(failure.attempts, failure.host, failure.at) }
+  if (failure) {
+    const { at, host } = failure
+    return { at, host, result: 'failed', attempts: explained(failure.attempts, host, at) }
+  }
   const attempts = levels.map(
     (one): ExplainedAttempt => ({
       ...one,
@@ -88,7 +99,8 @@ function lastOf(port: Port, levels: readonly ShownLevel[]): Draft {
       remedy: null,
     }),
   )
-  return { at: null, result: levels.length > 0 ? 'bound' : port['binding:vif_type'], attempts }
+  const result = levels.length > 0 ? 'bound' : port['binding:vif_type']
+  return { at: bound_at, host: port['binding:host_id'], result, attempts }
 }
 
 async function freshOf(context: Context, port: Port): Promise<Draft> {

@@ -63,6 +63,16 @@ const distributedHost = defineResource({
   },
 })
 
+const boundPort = defineResource({
+  name: 'bound_port',
+  plural: 'bound_ports',
+  table: 'bound_ports',
+  docs: 'Since when a port is bound as it is; none where the change log does not reach so far back.',
+  notFound: { type: 'HTTPNotFound', param: 'id' },
+  operations: [],
+  attributes: { id: uuid(), bound_at: timestamp({ column: 'bound_at' }) },
+})
+
 export const bindingQuestions = defineExtension({
   alias: 'deuteron-binding',
   name: 'Port binding explained',
@@ -70,5 +80,9 @@ export const bindingQuestions = defineExtension({
   updated: '2026-11-22T00:00:00-00:00',
   requires: ['binding'],
   on: { port: { actions: [explanation] } },
-  resources: [simulation as unknown as Resource, distributedHost as unknown as Resource],
+  resources: [
+    simulation as unknown as Resource,
+    distributedHost as unknown as Resource,
+    boundPort as unknown as Resource,
+  ],
 })
