@@ -50,7 +50,9 @@ export function explanationLines(name: string, one: ShownExplanation, paint: Pai
   if (last.attempts.length > 0)
     lines.push(
       '',
-      last.at === null ? 'bound by' : `what was answered, since ${last.at}`,
+      last.result === 'failed'
+        ? `what was answered, since ${last.at}`
+        : `bound${last.at === null ? '' : ` since ${last.at}`} by`,
       ...attemptLines(last.attempts, paint),
     )
   if (fresh && !sameAnswers(last, fresh))

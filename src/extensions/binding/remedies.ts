@@ -48,8 +48,14 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     `${host} reports no such device (${listed(wanted ?? slot ?? pci_slot)}): compare binding:profile with what its agent reports.`,
   source_differs: ({ wanted, source, from }, _, host) =>
     `Map the physical network to an interface of the same name on both hosts: on ${from} the server is above ${wanted}, on ${host} it would be above ${source}.`,
-  tor_absent: (_, { driver }, host) =>
-    `Tell ${driver} the switch port that leads to ${host}, and map the switch's physical network on the host, if it stands below a switch at all.`,
+  tor_absent: ({ without_mapping, without_port_to_host }, _, host) => {
+    const [unmapped] = Object.entries((without_mapping ?? {}) as Readonly<Record<string, string>>)
+    if (unmapped)
+      return `Map ${unmapped[1]} on ${host} (bridge_mappings): switch ${unmapped[0]} has a port that leads there, and carries ports by that physical network.`
+    return Array.isArray(without_port_to_host) && without_port_to_host.length > 0
+      ? `Name the port of ${listed(without_port_to_host)} that leads to ${host} (setting tors, ports), if one does.`
+      : `Nothing, unless ${host} stands below a switch: then name its port there (setting tors), and map the switch's physical network on the host.`
+  },
   tor_unreachable: ({ tor, unreachable }) =>
     `Mend the way to the database of switch ${tor}${unreachable ? ` (${unreachable})` : ''}; ports are bound below it once it answers.`,
   tor_not_configured: ({ tor }) =>

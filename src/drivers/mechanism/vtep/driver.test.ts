@@ -66,6 +66,7 @@ test('a host that maps no ToR is below none, and the refusal says what there is'
       mapped: ['other'],
       tors: { tor1: 'physnet-tor1', tor2: 'physnet-tor2' },
       without_port_to_host: [],
+      without_mapping: { tor1: 'physnet-tor1' },
     },
   })
   assert.equal((ask({ agents: [] }) as { refused: string }).refused, 'tor_absent')
@@ -80,6 +81,7 @@ test('a ToR that knows no port to the host is said so', () => {
       mapped: ['other', 'physnet-tor1'],
       tors: { tor1: 'physnet-tor1' },
       without_port_to_host: ['tor1'],
+      without_mapping: {},
     },
   })
 })

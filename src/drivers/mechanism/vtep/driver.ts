@@ -75,7 +75,7 @@ function torOf({ configurations }: BoundAgent): TorConfigurations {
 const physicalNetworksOf = ({ configurations }: BoundAgent): string[] =>
   MAPPINGS.flatMap((name) => Object.keys((configurations[name] ?? {}) as Readonly<Record<string, unknown>>))
 
-/** Either no ToR has a physical network of the host's, or one has and knows no port to the host. */
+/** No ToR has a physical network of the host's though one has a port to it; or one has, and knows no port to it; or neither. */
 const absence = (
   host: string,
   mapped: readonly string[],
@@ -86,6 +86,11 @@ const absence = (
   mapped,
   tors: Object.fromEntries(tors.map((tor) => [tor.host, torOf(tor).physical_network])),
   without_port_to_host: above.map((tor) => tor.host),
+  without_mapping: Object.fromEntries(
+    tors
+      .filter((tor) => !above.includes(tor) && Object.hasOwn(torOf(tor).ports, host))
+      .map((tor) => [tor.host, torOf(tor).physical_network]),
+  ),
 })
 
 const unreachable = ({ host, heartbeat_timestamp, configurations }: BoundAgent) => ({
