@@ -143,6 +143,10 @@ export const orNull = <T>(value: T, inner: Attribute<T>): Attribute<T> =>
     parse: (given: unknown) => (given === null ? value : inner.parse(given)),
   })
 
+/** Null gives no value, as if the attribute were left out. */
+export const orAbsent = <T>(inner: Attribute<T>): Attribute<T> =>
+  orNull<T | undefined>(undefined, inner) as Attribute<T>
+
 const quote = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
 
 /** PostgreSQL keeps no NUL and no half of a surrogate pair. */

@@ -156,6 +156,8 @@ export interface Context {
   readonly ipam: {
     /** So many ports of the network are about to ask for any address: they are drawn together. */
     expect(networkId: string, ports: number): void
+    /** Is an address of the subnet left that nobody has to name? */
+    anyLeft(subnetId: string): Promise<boolean>
     /** Every address once; throws IpAddressGenerationFailure, InvalidIpForNetwork, InvalidIpForSubnet, IpAddressAlreadyAllocated. */
     allocate(owner: AddressOwner, requests: readonly AddressRequest[] | undefined): Promise<readonly FixedIp[]>
     /** Keeps what `requests` names again, and automatic addresses; takes what is new, gives back the rest. */

@@ -1,8 +1,14 @@
 /** The port of a network's distributed DHCP server: one address per subnet with DHCP, the same on every host. */
 import type { Context, Draft } from '#model/define.ts'
 import { port } from './port.ts'
+import { isAutomatic } from './subnet-addresses.ts'
 
 type PortRow = Readonly<Draft>
+
+interface Address {
+  readonly subnet_id: string
+  readonly ip_address: string
+}
 
 /** The DHCP port of a network, if it has one: of a network that is locked, until its subnets change. */
 export const dhcpPortOf = (context: Context, network_id: string): Promise<readonly PortRow[]> =>
@@ -19,11 +25,15 @@ export async function ensureDhcpPort(
   const networkId = String(network['id'])
   // All of them: allocation asks for the same, and finds it remembered.
   const all = await context.find('subnet', { network_id: networkId })
-  const subnets = all.filter((one) => one['enable_dhcp'] === true)
-  const held = (existing?.['fixed_ips'] ?? []) as readonly { subnet_id: string; ip_address: string }[]
-  const wanted = subnets.map(
-    (one) => held.find((fixed) => fixed.subnet_id === one['id']) ?? { subnet_id: String(one['id']) },
-  )
+  const held = (existing?.['fixed_ips'] ?? []) as readonly Address[]
+  const wanted: (Address | { readonly subnet_id: string })[] = []
+  for (const one of all.filter((subnet) => subnet['enable_dhcp'] === true)) {
+    const subnet_id = String(one['id'])
+    const address = held.find((fixed) => fixed.subnet_id === subnet_id)
+    if (address) wanted.push(address)
+    // Without an address left nobody answers there; the subnet stands all the same, as in Neutron.
+    else if (isAutomatic(one) || (await context.ipam.anyLeft(subnet_id))) wanted.push({ subnet_id })
+  }
   if (!existing) {
     if (wanted.length > 0) await context.add(port, dhcpPort(network, wanted))
     return

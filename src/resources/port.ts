@@ -14,6 +14,7 @@ import {
   mac,
   oneOf,
   optional,
+  orAbsent,
   orNull,
   parseAddress,
   parseMac,
@@ -79,16 +80,19 @@ const attributes = {
   device_id: text({ set: 'always', default: '', filter: true, sort: true }),
   device_owner: text({ set: 'always', default: '', filter: true, sort: true, policy: true }),
   fixed_ips: list(fixedIp, { set: 'always', policy: true, filter: true }),
-  security_groups: list(
-    { schema: { type: 'string', format: 'uuid' }, parse: parseUuid },
-    {
-      set: 'always',
-      filter: true,
-      column: 'security_group_ids',
-      pg: 'uuid[]',
-      unique: true,
-      sql: 'to_jsonb(t.security_group_ids)',
-    },
+  /** Null as if left out; in an update, none. */
+  security_groups: orAbsent(
+    list(
+      { schema: { type: 'string', format: 'uuid' }, parse: parseUuid },
+      {
+        set: 'always',
+        filter: true,
+        column: 'security_group_ids',
+        pg: 'uuid[]',
+        unique: true,
+        sql: 'to_jsonb(t.security_group_ids)',
+      },
+    ),
   ),
   port_security_enabled: flag({ set: 'always', policy: true }),
   allowed_address_pairs: list(addressPair, { set: 'always', default: [], policy: true }),
@@ -215,7 +219,10 @@ async function updatePort(context: Context, write: Write<Port>): Promise<Partial
   }
   const held = (patch['fixed_ips'] ?? old.fixed_ips) as readonly Required<FixedIp>[]
   Object.assign(patch, await settleOnHost(context, old, wanted, held, given.has('fixed_ips')))
-  if (given.has('security_groups')) await requireGroups(context, wanted.security_groups)
+  if (given.has('security_groups')) {
+    patch['security_groups'] = wanted.security_groups ?? []
+    await requireGroups(context, wanted.security_groups ?? [])
+  }
   if (given.has('allowed_address_pairs') || given.has('mac_address')) patch['allowed_address_pairs'] = withMacs(wanted)
   return { ...patch, ...(await rebound(context, old, { ...wanted, ...patch }, write)) }
 }

@@ -76,7 +76,7 @@ export async function takeNumbers(tx: Transaction, pool: string, count: number):
 }
 
 /** A waiter whose range was used up by the other sees none; a later one may still be there. */
-async function anyLeft(tx: Transaction, pool: string): Promise<boolean> {
+export async function anyLeft(tx: Transaction, pool: string): Promise<boolean> {
   return (await tx.query('select 1 from free_ranges where pool = $1 limit 1', [pool])).length > 0
 }
 

@@ -343,6 +343,17 @@ describe('in use', () => {
     answered(await owner.delete(`security-groups/${gone['id']}`), 204)
     for (const id of ids) refused(await owner.get(`security-group-rules/${id}`), 'SecurityGroupRuleNotFound')
   })
+  test('null is the default group for a new port, and none for an old one', async () => {
+    const { id: network_id } = await owner.make('network', {})
+    const plain = await owner.make('port', { network_id })
+    const port = await owner.make('port', { network_id, security_groups: null })
+    assert.deepEqual(port['security_groups'], plain['security_groups'])
+    assert.equal(port['security_groups'].length, 1)
+    const changed = await owner.put(`ports/${port['id']}`, { port: { security_groups: null } })
+    assert.deepEqual(answered(changed, 200).port.security_groups, [])
+    const open = { network_id, port_security_enabled: false, security_groups: null }
+    assert.deepEqual((await owner.make('port', open))['security_groups'], [])
+  })
   test('port security and groups exclude each other', async () => {
     const network = await owner.make('network', {})
     const off = { network_id: network['id'], port_security_enabled: false }

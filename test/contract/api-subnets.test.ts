@@ -238,6 +238,53 @@ describe('addresses of ports', () => {
     answered(await owner.delete(`subnets/${two['id']}`), 204)
     assert.deepEqual(await dhcp(), [])
   })
+  test('several subnets in one request have one DHCP port, with an address in each', async () => {
+    const { id: network_id } = await owner.make('network', {})
+    const cidrs = ['10.0.0.0/24', '10.1.0.0/24', '2001:db8::/64']
+    const many = cidrs.map((cidr) => ({ network_id, cidr, ip_version: cidr.includes(':') ? 6 : 4 }))
+    const { subnets } = answered(await owner.post('subnets', { subnets: many }), 201)
+    const { ports } = answered(await owner.get(`ports?network_id=${network_id}`), 200)
+    assert.equal(ports.length, 1)
+    assert.deepEqual(
+      ports[0].fixed_ips.map((ip: Item) => ip['subnet_id']).sort(),
+      subnets.map((one: Item) => one['id']).sort(),
+    )
+  })
+  test('where no address is left a subnet has DHCP without one, until there is', async () => {
+    const full = { allocation_pools: [{ start: '10.0.0.10', end: '10.0.0.10' }], enable_dhcp: false }
+    const subnet = await subnetOf({ cidr: '10.0.0.0/24', ...full })
+    const network_id = subnet['network_id']
+    const holder = await owner.make('port', { network_id })
+    const turn = (enable_dhcp: boolean) => owner.put(`subnets/${subnet['id']}`, { subnet: { enable_dhcp } })
+    assert.equal(answered(await turn(true), 200).subnet.enable_dhcp, true)
+    const dhcp = async () => answered(await owner.get(`ports?network_id=${network_id}&device_owner=network:dhcp`), 200)
+    assert.deepEqual((await dhcp()).ports, [])
+    answered(await owner.delete(`ports/${holder['id']}`), 204)
+    answered(await turn(false), 200)
+    answered(await turn(true), 200)
+    assert.deepEqual((await dhcp()).ports[0].fixed_ips, [{ subnet_id: subnet['id'], ip_address: '10.0.0.10' }])
+  })
+  test('ports of one request that name a subnet each have an address of it', async () => {
+    const subnet = await subnetOf({ cidr: '10.0.0.0/28' })
+    const other = await owner.make('subnet', {
+      network_id: subnet['network_id'],
+      cidr: '10.0.1.0/24',
+      ip_version: 4,
+    })
+    const named = (one: Item) => ({ network_id: subnet['network_id'], fixed_ips: [{ subnet_id: one['id'] }] })
+    const asked = [...Array.from({ length: 10 }, () => named(subnet)), ...Array.from({ length: 5 }, () => named(other))]
+    const { ports } = answered(await owner.post('ports', { ports: asked }), 201)
+    const held = ports.flatMap((one: Item) => one['fixed_ips'])
+    assert.deepEqual(
+      held.map((ip: Item) => ip['subnet_id']),
+      asked.map((one) => one.fixed_ips[0]?.subnet_id),
+    )
+    assert.equal(new Set(held.map((ip: Item) => ip['ip_address'])).size, asked.length)
+    // Two are left of the first: gateway and DHCP port have the others.
+    const more = Array.from({ length: 3 }, () => named(subnet))
+    refused(await owner.post('ports', { ports: more }), 'IpAddressGenerationFailure')
+    answered(await owner.post('ports', { ports: more.slice(1) }), 201)
+  })
 })
 
 describe('in use', () => {

@@ -251,3 +251,15 @@ test('what clients ask for in new ways is not prepared for ever', async () => {
   assert.equal(preparedCount(), settled)
   assert.ok(settled < 250, `${settled} statements are prepared`)
 })
+
+test('a router with a new gateway asks once which agents could have it', async () => {
+  const outside = await admin.make('network', { 'router:external': true })
+  await admin.make('subnet', { network_id: outside['id'], cidr: '203.0.113.0/24', ip_version: 4 })
+  const asked = (): number => sent.filter((text) => text.includes('from router_candidates')).length
+  const external_gateway_info = { network_id: outside['id'] }
+  const router = await admin.make('router', {})
+  await counting(() => admin.update('router', router['id'], { external_gateway_info }))
+  assert.equal(asked(), 1)
+  await counting(() => admin.make('router', { external_gateway_info }))
+  assert.equal(asked(), 1)
+})

@@ -5,6 +5,7 @@ import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import {
   addRanges,
+  anyLeft,
   dropPool,
   giveBack,
   holdPools,
@@ -82,6 +83,7 @@ export function createIpam(tx: Transaction, find: Find): PendingIpam {
 
   return {
     expect: draws.expect,
+    anyLeft: draws.anyLeft,
     allocate: async (owner, requests) => {
       const ground = await readGround(find, owner)
       const grounds = requests ? [ground] : choices(owner, ground)
@@ -150,6 +152,7 @@ interface Draws {
   any(networkId: string, subnetId: string): Promise<bigint | undefined>
   /** False: not free in the pool. */
   exactly(subnetId: string, number: bigint): Promise<boolean>
+  anyLeft(subnetId: string): Promise<boolean>
   /** A pool that this operation makes: nobody else knows it, so numbers of it are drawn here until it is written. */
   make(subnetId: string, ranges: readonly NumberRange[]): void
   /** What is left of a pool that was made here, from now on drawn from like any other. */
@@ -198,6 +201,10 @@ function createDraws(tx: Transaction): Draws {
       const numbers = ahead.get(subnetId) ?? []
       const at = numbers.indexOf(number)
       return at < 0 ? takeNumber(tx, poolOf(subnetId), number) : numbers.splice(at, 1).length > 0
+    },
+    anyLeft: async (subnetId) => {
+      const ranges = made.get(subnetId)
+      return ranges ? ranges.length > 0 : anyLeft(tx, poolOf(subnetId))
     },
     make: (subnetId, ranges) => void made.set(subnetId, ranges),
     write,

@@ -164,15 +164,21 @@ async function follow(context: Context, before: Readonly<Draft>, router: Readonl
   const lostHa = before['ha'] === true && !ha
   if (lostHa)
     for (const one of await bindingsOf(context, id)) if (one.slot > 1) await context.remove(routerBinding, one.id)
-  const gained = !before['external_gateway_info'] && Boolean(router['external_gateway_info'])
+  const outside = outsideOf(router)
+  const gained = outside !== null && outside !== outsideOf(before)
   if (gained || (ha && before['ha'] !== true)) context.afterWrite(() => scheduleRouter(context, id, ha))
 }
 
-/** A router's first interface. Its gateway may come before the router itself has a row: then the router sees to it. */
+/** The network a router's gateway is on. */
+const outsideOf = (router: Readonly<Draft>): string | null =>
+  (router['external_gateway_info'] as { readonly network_id: string } | null)?.network_id ?? null
+
+/** A router's first interface. To a gateway the router itself sees, in whose write it is made. */
 export const scheduledInterfaces: ExtensionPart = {
   inTx: async (context, { before, after }) => {
     const router_id = after?.['router_id']
     if (typeof router_id !== 'string' || before?.['router_id'] === router_id) return undefined
+    if (after?.['device_owner'] === 'network:router_gateway') return undefined
     context.afterWrite(async () => {
       const router = await context.load('router', router_id)
       if (router) await scheduleRouter(context, router_id, router['ha'] === true)
