@@ -97,7 +97,7 @@ function printDrivers(found: readonly Driver[], { out }: CommandContext): void {
     one.change === null ? '–' : `${one.op} of ${one.kind} ${one.object_id}`,
     String(one.failures),
     one.failing_since ?? '–',
-    one.error ?? '',
+    (one.error ?? '').replaceAll(/\s+/g, ' '),
   ])
   const head = ['DRIVER', 'STATE', 'PLACE', 'BEHIND SINCE', 'FAILS AT', 'WHICH IS', 'TRIED', 'SINCE', 'ERROR']
   for (const row of columns([head, ...rows])) out.line(row)
