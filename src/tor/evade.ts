@@ -12,7 +12,7 @@ import type { TorProblem } from '#drivers/mechanism/vtep/plan.ts'
 import type { Logger } from '#kernel/log.ts'
 import type { Resource } from '#model/define.ts'
 import { segment as segmentResource } from '#resources/segment.ts'
-import type { TorSetting } from './spans.ts'
+import { networkOf, type TorSetting } from './spans.ts'
 
 /** A VLAN that somebody else holds on a port of the ToR, where a network of ours should have it. */
 export interface Clash {
@@ -24,7 +24,7 @@ export interface Clash {
 /** Pure. The clash that a problem is about; null: it is another problem, or between networks of ours. */
 export function clashOf({ network, reason, facts: { port, vlan, holder } }: TorProblem): Clash | null {
   if (reason !== 'vlan_taken' || String(holder).startsWith(PREFIX)) return null
-  return { network, vlan: Number(vlan), port: String(port) }
+  return { network: networkOf(network), vlan: Number(vlan), port: String(port) }
 }
 
 export type Evasion =

@@ -2,7 +2,7 @@
 import { TOR_AGENT } from '#drivers/mechanism/vtep/driver.ts'
 import type { Database } from '#store/pool.ts'
 import type { Known } from './report.ts'
-import type { Span } from './spans.ts'
+import { NAME_AND_VNI, type Span } from './spans.ts'
 
 /** Bindings with their levels, active ones and, without a MAC, those that wait. */
 const boundIn = (networks: string, deep: (levels: string) => string): string => `
@@ -15,14 +15,17 @@ const isBehindTor = (levels: string): string =>
   `jsonb_array_length(${levels}) > 1 and ${levels} -> 0 ->> 'driver' = 'vtep'`
 const isOnSegment = (levels: string): string => `${levels} -> 0 ->> 'segment_id' = n.segment_id::text`
 
-/** One statement, so that it shows all networks at one moment. A network on several VXLANs: the first that a ToR carries. */
+/** A segment's name at ToRs: the network's id, with the VNI behind it unless it is the network's first VXLAN. */
+const NAME = `case when s.id = (select f.id from network_segments f where f.network_id = n.network_id
+    and f.network_type = 'vxlan' and not f.is_dynamic order by f.segment_index, f.id limit 1)
+  then n.network_id::text else concat(n.network_id, '${NAME_AND_VNI}', s.segmentation_id) end`
+
+/** One statement, so that it shows all networks at one moment. */
 const SPANS = `
   with spanned as (
-    select b.network_id, (array_agg(s.id order by s.segment_index, s.id))[1] as segment_id
-      from (${boundIn('($1::uuid[] is null or p.network_id = any($1))', isBehindTor)}) b
-        join network_segments s on s.id = (b.levels -> 0 ->> 'segment_id')::uuid
-      group by b.network_id)
-  select n.network_id as id, s.segmentation_id as vni,
+    select distinct b.network_id, (b.levels -> 0 ->> 'segment_id')::uuid as segment_id
+      from (${boundIn('($1::uuid[] is null or p.network_id = any($1))', isBehindTor)}) b)
+  select n.network_id as id, ${NAME} as name, s.segmentation_id as vni,
     (select jsonb_agg(jsonb_build_object('mac', b.mac, 'host', b.host, 'physical_network', v.physical_network,
         'vlan', v.segmentation_id, 'tunnel_ip', a.configurations ->> 'tunneling_ip') order by b.mac, b.host)
       from (${boundIn('p.network_id = n.network_id', isOnSegment)}) b
@@ -30,7 +33,7 @@ const SPANS = `
         left join agents a on a.host = b.host and a.agent_type = 'Open vSwitch agent') as ports
   from spanned n join network_segments s on s.id = n.segment_id`
 
-/** Of these networks (null: of all) those with a port behind a ToR, or expected there. */
+/** Of these networks (null: of all) the VXLAN segments with a port behind a ToR, or one expected there. */
 export const readSpans = (database: Database, networks: readonly string[] | null): Promise<Span[]> =>
   database.query<Span & Record<string, unknown>>(SPANS, [networks])
 

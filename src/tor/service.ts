@@ -19,7 +19,7 @@ import { measure, type TorMetrics } from './metrics.ts'
 import { createEvader, type Evader } from './evade.ts'
 import { readKnown, readSpans } from './queries.ts'
 import { type Known, lasting, retire, storeReport, torReport, type TorReport, UNKNOWN } from './report.ts'
-import { type Change, dirtyNetworks, type Span, spannedNetworks, type TorSetting } from './spans.ts'
+import { type Change, dirtyNetworks, networkOf, type Span, spannedNetworks, type TorSetting } from './spans.ts'
 
 export interface TorsOptions {
   readonly core: Core
@@ -57,7 +57,7 @@ export function startTors(options: TorsOptions): Tors {
   })
 }
 
-/** A ToR with what was last asked of it, network by network, and what was last said of it. */
+/** A ToR with what was last asked of it, segment by segment, and what was last said of it. */
 interface Served {
   readonly setting: TorSetting
   readonly tor: Tor
@@ -81,7 +81,7 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
   )
   for (const { name } of retired) log.warn({ name }, 'a ToR is not in the settings any more: it keeps what it holds')
   const state = {
-    spans: new Map((await readSpans(core.database, null)).map((span) => [span.id, span])),
+    spans: Map.groupBy(await readSpans(core.database, null), (span) => span.id),
     known: await readKnown(core.database),
     retired: new Map(retired.map((setting) => [setting.name, setting])),
   }
@@ -106,7 +106,7 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
     if (forgotten(rows, state)) ask(served, state, [...state.spans.keys()])
     const dirty = [...dirtyNetworks(rows, state.spans)]
     if (dirty.length === 0) return
-    const found = new Map((await readSpans(core.database, dirty)).map((span) => [span.id, span]))
+    const found = Map.groupBy(await readSpans(core.database, dirty), (span) => span.id)
     for (const id of dirty) replace(state.spans, id, found.get(id))
     ask(served, state, dirty)
   })
@@ -116,7 +116,8 @@ async function serve(work: Work, signal: AbortSignal): Promise<void> {
 }
 
 interface State {
-  readonly spans: Map<string, Span>
+  /** By network. */
+  readonly spans: Map<string, readonly Span[]>
   /** By ToR. */
   readonly known: Map<string, Known>
   /** Not configured any more, but not forgotten either: what is behind them is still behind them. */
@@ -141,6 +142,7 @@ function ask(served: readonly Served[], { spans, known, retired }: State, dirty:
   const tunnelIps = Object.fromEntries(
     [...known].flatMap(([name, { tunnel_ip }]) => (tunnel_ip === null ? [] : [[name, tunnel_ip] as const])),
   )
+  const concerned = new Set(dirty)
   // Of two at one physical network the one that is configured counts.
   const settings = [...retired.values(), ...served.map(({ setting }) => setting)]
   const networks = spannedNetworks(
@@ -150,7 +152,8 @@ function ask(served: readonly Served[], { spans, known, retired }: State, dirty:
   for (const one of served) {
     const { name, switch: own } = one.setting
     const now = new Map(wantOf(name, tunnelIps, networks).networks.map((network) => [network.id, network]))
-    const changed = dirty.filter((id) => !isDeepStrictEqual(now.get(id), one.wanted.get(id)))
+    const names = new Set([...now.keys(), ...[...one.wanted.keys()].filter((id) => concerned.has(networkOf(id)))])
+    const changed = [...names].filter((id) => !isDeepStrictEqual(now.get(id), one.wanted.get(id)))
     for (const id of changed) replace(one.wanted, id, now.get(id))
     if (changed.length === 0 && one.asked) continue
     one.asked = true

@@ -26,7 +26,7 @@ const native = (mac: string, host: string, tunnel_ip: string | null): SpanPort =
   vlan: null,
   tunnel_ip,
 })
-const span = (id: string, ...ports: SpanPort[]): Span => ({ id, vni: 5001, ports })
+const span = (id: string, ...ports: SpanPort[]): Span => ({ id, name: id, vni: 5001, ports })
 
 test('ports are placed: behind a ToR by the port that leads to their host, else at their host', () => {
   const ports = [below('a', 'h1', 'tor1', 101), below('b', 'h2', 'tor2', 202), native('c', 'h3', '192.0.2.3')]
@@ -97,7 +97,7 @@ const port = (network_id: string, deep: boolean, more = {}) => ({
   'binding:levels': levels(deep),
   ...more,
 })
-const known = new Map([['known', span('known', native('c', 'h3', '192.0.2.3'))]])
+const known = new Map([['known', [span('known', native('c', 'h3', '192.0.2.3'))]]])
 const dirty = (...changes: Change[]): string[] => [...dirtyNetworks(changes, known)].toSorted()
 
 test('a port makes its network dirty when the network is spanned, or becomes it', () => {
@@ -114,13 +114,14 @@ test('a port that turned active, or was renamed, changes nothing', () => {
   assert.deepEqual(dirty({ kind: 'port', before, after: { ...before, status: 'ACTIVE', name: 'b' } }), [])
 })
 
-test('a segment that takes another VLAN makes its network dirty; one that comes or goes does by its ports', () => {
+test('a segment that takes another VLAN makes its network dirty, or that goes; one that comes does by its ports', () => {
   const segment = (network_id: string, segmentation_id: number) => ({ network_id, segmentation_id })
   const change = { kind: 'segment', before: segment('known', 7), after: segment('known', 8) }
   assert.deepEqual(dirty(change), ['known'])
   assert.deepEqual(dirty({ ...change, after: segment('known', 7) }), [])
   assert.deepEqual(dirty({ ...change, before: segment('other', 7), after: segment('other', 8) }), [])
   assert.deepEqual(dirty({ ...change, before: null }), [])
+  assert.deepEqual(dirty({ ...change, after: null }), ['known'])
 })
 
 test('a host whose tunnel address changed makes dirty what it has a part in', () => {

@@ -18,9 +18,17 @@ export interface TorSetting {
   readonly ports: Readonly<Record<string, string>>
 }
 
-/** A network with at least one port behind a ToR, and all its ports on the same VXLAN. */
+/** Between the id of a network and the VNI of a segment that is not its first. */
+export const NAME_AND_VNI = '.'
+/** The network of a segment, by the segment's name. */
+export const networkOf = (name: string): string => name.split(NAME_AND_VNI, 1)[0] ?? name
+
+/** A VXLAN segment with at least one port behind a ToR, and all ports on it. */
 export interface Span {
+  /** Of its network. */
   readonly id: string
+  /** What it is called at ToRs. */
+  readonly name: string
   readonly vni: number
   readonly ports: readonly SpanPort[]
 }
@@ -36,18 +44,18 @@ export interface SpanPort {
   readonly tunnel_ip: string | null
 }
 
-/** The networks as the ToRs' planner wants them, in order of id. A port behind a ToR that nobody configured is left out. */
+/** The segments as the ToRs' planner wants them, in order of names. A port behind a ToR that nobody configured is left out. */
 export function spannedNetworks(tors: readonly TorSetting[], spans: Iterable<Span>): SpannedNetwork[] {
   const byPhysicalNetwork = new Map(tors.map((tor) => [tor.physicalNetwork, tor]))
   return [...spans]
-    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, vni, ports }) => {
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, vni, ports }) => {
       const behind = ports.flatMap(({ physical_network, vlan }): [string, number][] => {
         const tor = byPhysicalNetwork.get(physical_network ?? '')
         return tor && vlan !== null ? [[tor.name, vlan]] : []
       })
       return {
-        id,
+        id: name,
         vni,
         vlans: Object.fromEntries(behind),
         ports: ports.flatMap((port) => placed(byPhysicalNetwork, port)),
@@ -76,7 +84,10 @@ const OF_PORTS = ['mac_address', 'binding:host_id', 'binding:vif_type', 'binding
  * The networks that changes make dirty, of all there are; `spans` are those known by now. May be too many, never too
  * few: what an image does not say is taken to concern us.
  */
-export function dirtyNetworks(changes: readonly Change[], spans: ReadonlyMap<string, Span>): ReadonlySet<string> {
+export function dirtyNetworks(
+  changes: readonly Change[],
+  spans: ReadonlyMap<string, readonly Span[]>,
+): ReadonlySet<string> {
   const dirty = new Set<string>()
   for (const { kind, before, after } of changes) {
     const images = [before, after].filter((image) => image !== null)
@@ -89,13 +100,14 @@ export function dirtyNetworks(changes: readonly Change[], spans: ReadonlyMap<str
         if (expected || (changed && (spans.has(network) || isDeep(image['binding:levels'])))) dirty.add(network)
       }
     } else if (kind === 'segment') {
-      // A VLAN that is another: bindings keep the segment they stand on.
-      const moved = before && after && before['segmentation_id'] !== after['segmentation_id']
-      for (const image of images)
-        if (moved && spans.has(String(image['network_id']))) dirty.add(String(image['network_id']))
+      // Bindings keep the segment they stand on when its VLAN is another; without one others may be called otherwise.
+      const other = before && before['segmentation_id'] !== after?.['segmentation_id']
+      const network = String(before?.['network_id'])
+      if (other && spans.has(network)) dirty.add(network)
     } else if (kind === 'agent' && tunnelOf(before) !== tunnelOf(after)) {
       const hosts = new Set(images.map((image) => image['host']))
-      for (const { id, ports } of spans.values()) if (ports.some(({ host }) => hosts.has(host))) dirty.add(id)
+      for (const { id, ports } of [...spans.values()].flat())
+        if (ports.some(({ host }) => hosts.has(host))) dirty.add(id)
     }
   }
   return dirty

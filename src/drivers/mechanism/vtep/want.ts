@@ -42,7 +42,7 @@ export type Attachment =
   | { readonly tor: string; readonly port: string }
   | { readonly tor?: never; readonly tunnelIp: string }
 
-/** A network of which at least one port is behind a ToR. */
+/** A network, or one of its segments where it has several, of which at least one port is behind a ToR. */
 export interface SpannedNetwork {
   readonly id: string
   readonly vni: number
