@@ -2,7 +2,7 @@
  * `GET /v2.0/openapi.json`: the whole API as OpenAPI 3.1, derived from the model; `GET /v2.0/docs`: the same to be read.
  * Sources: OpenAPI Specification 3.1.1, JSON Schema 2020-12.
  */
-import type { Model } from '#model/compose.ts'
+import { isLogged, type Model } from '#model/compose.ts'
 import type { FastifyInstance } from 'fastify'
 import { otherPaths } from './openapi-other.ts'
 import { documentPage } from './openapi-page.ts'
@@ -34,7 +34,7 @@ export function openApiDocument(model: Model): OpenApiDocument {
     paths: {
       ...resourcePaths(model, resources),
       ...otherPaths(
-        resources.map(({ name }) => name),
+        resources.filter(isLogged).map(({ name }) => name),
         [...new Set(limited)],
       ),
     },

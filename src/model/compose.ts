@@ -141,3 +141,7 @@ type Hook<Name extends keyof ResourceHooks<never>> = NonNullable<ResourceHooks<n
 
 /** Those that are there; each takes the row type of its own definition. */
 const hooks = <H>(...all: readonly (H | undefined)[]): readonly H[] => all.filter((one) => one !== undefined)
+
+/** Does the change log tell of it? What is only read is computed from others, or is no object of its own. */
+export const isLogged = ({ operations }: Pick<Resource, 'operations'>): boolean =>
+  operations.some((one) => one === 'create' || one === 'update' || one === 'delete')

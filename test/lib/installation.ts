@@ -93,14 +93,26 @@ const watch = (child: ChildProcess): Running => {
   return { child, pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, ended, says }
 }
 
-/** Two ports side by side that nobody uses now. */
+/** Two ports side by side that nobody uses now: this one and the next. */
 export const freePort = async (): Promise<number> => {
   for (;;) {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as { port: number }
-    await new Promise((resolve) => server.close(resolve))
-    if (port < 65_000) return port
+    await using first = await listening(0)
+    const next = await listening(first.port + 1).catch(() => null)
+    await next?.[Symbol.asyncDispose]()
+    if (next) return first.port
+  }
+}
+
+/** Throws when somebody listens there already. */
+async function listening(port: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    port: (server.address() as { port: number }).port,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => void server.close(() => resolve())),
   }
 }
 

@@ -235,3 +235,27 @@ const sockets = async (): Promise<number[]> => {
   )._getActiveHandles()
   return handles.filter((one) => one.server === server.app.server).map((one) => one.writableLength ?? 0)
 }
+
+test('kinds without changes of their own are refused with the reason, all others can be watched', async () => {
+  const views = await server.database.query<{ relname: string }>(
+    `select relname from pg_class where relkind = 'v' and relnamespace = 'public'::regnamespace`,
+  )
+  const computed = new Set(views.map(({ relname }) => relname))
+  for (const { name, table, operations } of server.core.model.resources.values()) {
+    if (operations.length === 0) continue
+    const url = `${server.url}/v2.0/watch?kind=${name}`
+    const stop = new AbortController()
+    const { status, body } = await fetch(url, { signal: stop.signal })
+    if (status === 200) {
+      assert.ok(!computed.has(table), name)
+      stop.abort()
+      continue
+    }
+    assert.equal(status, 400, name)
+    const { NeutronError } = (await new Response(body).json()) as { NeutronError: { message: string; facts: object } }
+    assert.match(NeutronError.message, new RegExp(`'${name}' is computed from other objects`))
+  }
+  const unknown = await server.admin.get('watch?kind=nothing')
+  assert.equal(unknown.status, 400)
+  assert.match(unknown.body.NeutronError.message, /'nothing' is no kind/)
+})

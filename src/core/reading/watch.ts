@@ -5,7 +5,7 @@
 import type { Caller } from '#kernel/caller.ts'
 import { ApiError } from '#kernel/errors.ts'
 import type { Logger } from '#kernel/log.ts'
-import type { ComposedResource } from '#model/compose.ts'
+import { type ComposedResource, isLogged } from '#model/compose.ts'
 import { type ChangeRow, createChangeReader, standingOf } from '#store/change-reader.ts'
 import { parseCursor } from '#store/cursor.ts'
 import type { Core } from '../operation.ts'
@@ -56,9 +56,17 @@ export async function openWatch(core: Core, { caller, kinds, since, hint, log }:
 }
 
 function knownKinds({ model }: Core, kinds: readonly string[]): ReadonlySet<string> {
-  const known = [...model.resources.values()].flatMap(({ name, operations }) => (operations.length > 0 ? [name] : []))
+  const known = [...model.resources.values()].filter(isLogged).map(({ name }) => name)
   const unknown = kinds.find((kind) => !known.includes(kind))
   if (unknown === undefined) return new Set(kinds.length > 0 ? kinds : known)
+  if (model.resources.get(unknown)?.operations.length)
+    throw new ApiError(
+      'HTTPBadRequest',
+      {
+        reason: `'${unknown}' is computed from other objects and has no changes of its own: it can be listed, not watched`,
+      },
+      { reason: 'computed_kind', kinds: known },
+    )
   throw new ApiError('HTTPBadRequest', { reason: `'${unknown}' is no kind that can be watched` }, { kinds: known })
 }
 
