@@ -159,16 +159,17 @@ test('a driver that throws does not keep the next from binding', async () => {
   assert.deepEqual(port['binding:vif_details'].bound_drivers, { 0: 'openvswitch' })
 })
 
-for (const [what, answer] of [
-  ['a promise', Promise.resolve({ vif_type: 'ovs', vif_details: {} })],
-  ['nothing', undefined],
-  ['a text', 'ovs'],
-  ['a binding without details', { vif_type: 'ovs' }],
-  ['levels that are none', { next: 'vlan' }],
-  ['a refusal without facts', { refused: 'no' }],
+for (const [what, bind] of [
+  ['a promise', async () => ({ vif_type: 'ovs', vif_details: {} })],
+  ['a promise that fails', async () => Promise.reject(new Error('later'))],
+  ['nothing', () => undefined],
+  ['a text', () => 'ovs'],
+  ['a binding without details', () => ({ vif_type: 'ovs' })],
+  ['levels that are none', () => ({ next: 'vlan' })],
+  ['a refusal without facts', () => ({ refused: 'no' })],
 ] as const)
   test(`a driver that answers ${what} has failed, and says what`, async () => {
-    const odd = easyDriver('odd', { bind: () => answer as never })
+    const odd = easyDriver('odd', { bind: () => bind() as never })
     await using own = await testServer({
       drivers: [odd, mechanismDrivers(silentLogger).get('openvswitch') as MechanismDriver],
     })

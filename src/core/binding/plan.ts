@@ -169,7 +169,10 @@ function answerOf(
 function called(driver: MechanismDriver, facts: BindingFacts, outside: unknown): BindingAnswer {
   try {
     const answer: unknown = driver.bind(facts, outside)
-    return isAnswer(answer) ? answer : { refused: 'driver_failed', facts: { error: NO_ANSWER } }
+    if (isAnswer(answer)) return answer
+    // Nobody waits for it, whatever becomes of it.
+    if (answer instanceof Promise) answer.catch(() => undefined)
+    return { refused: 'driver_failed', facts: { error: NO_ANSWER } }
   } catch (error) {
     return { refused: 'driver_failed', facts: { error: error instanceof Error ? error.message : String(error) } }
   }
