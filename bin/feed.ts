@@ -8,7 +8,7 @@ import { type Core, operateInternally } from '#core/operation.ts'
 import { recordDhcpStatus, recordPortStatus, recordRouterStatus } from '#core/hosts/port-status.ts'
 import { startRebinding } from '#core/binding/retry.ts'
 import { recordBindingsProven } from '#core/binding/waiting.ts'
-import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
+import { leaveDownAgents, serveWires } from '#extensions/schedulers/failover.ts'
 import { enrol, isHostName, listCredentials, revoke } from '#feed/credentials.ts'
 import { createFeed } from '#feed/feed.ts'
 import type { ListenAt } from '#feed/listener.ts'
@@ -67,6 +67,8 @@ function watchAgents({ core, settings, log, stack }: Pick<FeedParts, 'core' | 's
   const look = async (): Promise<void> => {
     const moved = await operateInternally(core, SYSTEM, 'failover', (unit) => leaveDownAgents(unit.context, kinds))
     if (moved > 0) log.warn({ moved }, 'agents are down: what they had was given to others')
+    if (settings.allowAutomaticDhcpFailover)
+      await operateInternally(core, SYSTEM, 'wires', (unit) => serveWires(unit.context))
   }
   const timer = setInterval(() => {
     look().catch((error: unknown) => log.warn({ err: error }, 'what agents had that are down could not be moved'))

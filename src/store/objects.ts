@@ -101,7 +101,7 @@ const shapeOf = (where: Where): string =>
 const conditions = (resource: ComposedResource, where: Where): string =>
   Object.entries(where)
     .map(([name, value], index) => condition(resource, name, value, index + 1))
-    .join(' and ')
+    .join(' and ') || 'true'
 
 function condition(resource: ComposedResource, name: string, value: Where[string], index: number): string {
   if (name === 'security_groups:has') return `t.security_group_ids @> array[$${index}::uuid]`

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SYSTEM } from '#core/hosts/agents.ts'
 import { operateInternally } from '#core/operation.ts'
 import { readNetworks } from '#feed/queries.ts'
-import { leaveDownAgents } from '#extensions/schedulers/failover.ts'
+import { leaveDownAgents, serveWires } from '#extensions/schedulers/failover.ts'
 import { agentsOf, hostReports, silence } from '../lib/agents.ts'
 import { answered, refused } from '../lib/refused.ts'
 import { type TestServer, testServer } from '../lib/server.ts'
@@ -146,6 +146,33 @@ describe('DHCP', () => {
     assert.deepEqual(await onWire(), [second], 'nobody is left')
     await hostReports(server, first, { bridge_mappings: { shelf: 'br-shelf' } })
     await passesTo(first)
+  })
+
+  test('a segment that no host of the network reaches gets one with the first port on its wire', async () => {
+    await hostReports(server, 'h1', { bridge_mappings: { left: 'br-left' } })
+    await hostReports(server, 'h2', { bridge_mappings: { right: 'br-right' } })
+    const services = { nic_switch: { device_mappings: { left: ['eth1'], right: ['eth2'] } } }
+    await hostReports(server, 'cards', { services, tunneling_ip: null })
+    const flat = (name: string) => ({ 'provider:network_type': 'flat', 'provider:physical_network': name })
+    const network = await served({ segments: ['left', 'right'].map(flat) })
+    const [first = ''] = await hostsOf(agentsAt(network))
+    const serve = (): Promise<number> =>
+      operateInternally(server.core, SYSTEM, 'wires', (unit) => serveWires(unit.context))
+    assert.equal(await serve(), 0, 'nobody is on a wire')
+    const other = first === 'h1' ? 'right' : 'left'
+    const segments: Item[] = answered(await server.admin.get(`segments?network_id=${network['id']}`), 200).segments
+    const wired = segments.find((one) => one['physical_network'] === other)?.['id']
+    const port = await server.admin.make('port', { network_id: network['id'], 'binding:vnic_type': 'direct' })
+    // Drivers bind on the first segment that a card reaches.
+    const levels = JSON.stringify([{ level: 0, driver: 'sriovnicswitch', segment_id: wired }])
+    await server.database.query(
+      "update ports set binding_host = 'cards', binding_vif_type = 'hw_veb', binding_levels = $2 where id = $1",
+      [port['id'], levels],
+    )
+    assert.deepEqual([await serve(), await serve()], [1, 0])
+    const rows = await readNetworks(server.database, '', [network['id']])
+    assert.deepEqual((rows.get(network['id'])?.wires ?? []).map(({ host }) => host).toSorted(), ['h1', 'h2'])
+    assert.equal(new Set(rows.get(network['id'])?.wires.map(({ segment_id }) => segment_id)).size, 2)
   })
 
   test('a physical network is given only to who reaches it', async () => {

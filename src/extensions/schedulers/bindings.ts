@@ -107,6 +107,21 @@ const lostAttributes = { id: uuid(), kind: oneOf(KINDS), bound_id: uuid(), agent
 export type LostBinding = Row<typeof lostAttributes>
 export const lostBinding = inner('lost_binding', 'lost_bindings', 'A binding to an agent that is down.', lostAttributes)
 
+const wireAttributes = {
+  id: uuid(),
+  network_id: uuid(),
+  segment_id: uuid(),
+  agent_id: uuid(),
+  host: text(),
+} as const
+export type UnservedWire = Row<typeof wireAttributes>
+export const unservedWire = inner(
+  'unserved_wire',
+  'unserved_wires',
+  'A segment with ports that no switch carries and nobody to serve them DHCP, and an agent that could.',
+  wireAttributes,
+)
+
 export const unscheduled = inner('unscheduled', 'unscheduled', 'What needs an agent and has none.', {
   id: uuid(),
   kind: oneOf(KINDS),

@@ -4,7 +4,7 @@
  */
 import type { Context } from '#model/define.ts'
 import { agent } from '#resources/agent.ts'
-import { type DhcpBinding, dhcpBinding, type LostBinding, routerBinding } from './bindings.ts'
+import { type DhcpBinding, dhcpBinding, type LostBinding, routerBinding, type UnservedWire } from './bindings.ts'
 import { scheduleNetwork } from './dhcp.ts'
 import { scheduleRouter } from './l3.ts'
 
@@ -47,6 +47,17 @@ async function standBack(context: Context, id: string, network_id: string): Prom
   if (!agents.some((one) => one['alive'] === true)) return
   await context.remove(dhcpBinding, id)
   await context.create(dhcpBinding, { network_id, agent_id: own.agent_id, host: own.host })
+}
+
+/** Gives networks a host more for segments that none of theirs reaches and that have ports on the wire. Answers how many. */
+export async function serveWires(context: Context): Promise<number> {
+  const wires = (await context.find('unserved_wire', {})) as unknown as UnservedWire[]
+  // One host may reach several segments of a network.
+  const wanted = new Map(wires.map((one) => [`${one.network_id} ${one.agent_id}`, one]))
+  for (const { network_id, agent_id, host } of wanted.values())
+    if (await context.load('network', network_id, 'share'))
+      await context.create(dhcpBinding, { network_id, agent_id, host })
+  return wanted.size
 }
 
 async function leaveRouter(context: Context, id: string, router_id: string): Promise<boolean> {

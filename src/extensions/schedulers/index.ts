@@ -9,6 +9,7 @@ import {
   routerBinding,
   routerCandidate,
   unscheduled,
+  unservedWire,
 } from './bindings.ts'
 import { dhcpAgentActions, dhcpNetworks, dhcpSubnets } from './dhcp.ts'
 import { l3AgentActions, scheduledInterfaces, scheduledRouters } from './l3.ts'
@@ -21,7 +22,7 @@ export const schedulers: readonly Extension[] = Object.freeze([
     updated: '2013-02-07T10:00:00-00:00',
     requires: ['agent'],
     on: { agent: { ...goingAgents, actions: dhcpAgentActions }, network: dhcpNetworks, subnet: dhcpSubnets },
-    resources: [dhcpBinding, dhcpCandidate, dhcpService, lostBinding, unscheduled],
+    resources: [dhcpBinding, dhcpCandidate, dhcpService, lostBinding, unscheduled, unservedWire],
   }),
   defineExtension({
     alias: 'l3_agent_scheduler',
