@@ -86,6 +86,20 @@ test('a function is set up, proven, put right, and given back; the switch and fo
   assert.deepEqual(kept.get()['0000:3b:02.2'], FOREIGN)
 })
 
+test("a network whose ports here are on devices is the switch's while somebody is served on its wire", async () => {
+  await using it = await around(simulated({}).cards)
+  const world = worldOf(port('1', vf))
+  const client = { id: '1', network_id: 'n', mac_address: MAC, fixed_ips: [], dns_name: '', extra_dhcp_opts: [] }
+  const serving = { ...world, dhcp_client: new Map([['1', { ...client, segment_ids: ['s'] }]]) }
+  const standing = () => [...it.switching.host.standing.keys()]
+  await it.dataplane.reconcile(world, keysOf('1'), true)
+  assert.deepEqual(standing(), [])
+  await it.dataplane.reconcile(serving, ['dhcp_client/1'], true)
+  assert.deepEqual(standing(), ['network/n'])
+  await it.dataplane.reconcile(world, ['dhcp_client/1'], true)
+  assert.deepEqual(standing(), [])
+})
+
 test('ports say why they are not in place', async () => {
   await using it = await around(simulated({}).cards)
   const other = { ...vf, pci_slot: '0000:99:00.0' }
