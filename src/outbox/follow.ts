@@ -30,7 +30,7 @@ export interface FollowOptions {
   readonly leaseSeconds?: number
   /** Milliseconds until a change is told again that a driver failed at so many times in a row. */
   readonly delayMs?: (failures: number) => number
-  /** Milliseconds a driver may take for a change. */
+  /** Milliseconds a driver may take for a change; twice as many after each failure, ten times as many at most. */
   readonly limitMs?: number
 }
 
@@ -44,6 +44,7 @@ const POLL_MS = 1000
 /** Rows that stand at the fence are readable soon. */
 const POLL_AT_FENCE_MS = 20
 const LIMIT_MS = 30_000
+const MOST_TIME = 10
 
 /** Goes on until closed; drivers that follow nothing cost nothing. */
 export function startFollowers(options: FollowOptions): { close(): Promise<void> } {
@@ -139,7 +140,7 @@ async function tell(told: Told, { place, rows, trouble }: Batch, signal: AbortSi
     if (signal.aborted) return
     metrics?.standsAt(driver.name, row.at)
     const failures = trouble?.change === row.cursor ? trouble.failures : 0
-    const refused = await tellOnce(told, row, signal)
+    const refused = await tellOnce(told, row, failures, signal)
     if (refused !== null && !signal.aborted) await insist(told, { place, row, failures: failures + 1, refused }, signal)
     if (!signal.aborted && (refused !== null || failures > 0)) await endTrouble(database, reader, row.cursor)
   }
@@ -174,7 +175,7 @@ async function tellAgain(told: Told, { place, row, ...first }: Failed, signal: A
     log.warn({ kind, id, op, change, failures, error: refused }, 'the driver failed at a change; telling it again')
     if (!(await keepTrouble(database, reader, place, { row, failures, error: refused }))) throw new Error(OVERTAKEN)
     await pauseFor(delayMs(failures), signal)
-    refused = await tellOnce(told, row, signal)
+    refused = await tellOnce(told, row, failures, signal)
   }
 }
 
@@ -193,16 +194,19 @@ async function untilSkipped({ database, driver, log }: Told, row: ChangeRow, sig
 async function tellOnce(
   { driver, limitMs = LIMIT_MS }: Told,
   row: ChangeRow,
+  failures: number,
   signal: AbortSignal,
 ): Promise<string | null> {
+  // One that is slow would never be done with the same time again.
+  const ms = limitMs * Math.min(MOST_TIME, 2 ** failures)
   const { kind, id, op, generation, before, after } = row
   const change: BindingChange = { kind, id, op, generation, before, after }
   const end = new AbortController()
   const stop = (): void => end.abort()
-  const timer = setTimeout(stop, limitMs)
+  const timer = setTimeout(stop, ms)
   signal.addEventListener('abort', stop, { once: true })
   const tooLate = Promise.withResolvers<string>()
-  end.signal.addEventListener('abort', () => tooLate.resolve(`it did not answer within ${limitMs / 1000} s`))
+  end.signal.addEventListener('abort', () => tooLate.resolve(`it did not answer within ${ms / 1000} s`))
   const answer = async (): Promise<null> => {
     await driver.follow?.(change, end.signal)
     return null

@@ -7,7 +7,7 @@ import type { Builtin } from '#identity/builtin.ts'
 import { type NovaStub, novaStub } from '../lib/nova-stub.ts'
 import { outboxRig, type Plugged, proves, type Rig, serverPort } from '../lib/outbox.ts'
 import { answered } from '../lib/refused.ts'
-import { type TestServer, testServer } from '../lib/server.ts'
+import { type Client, type TestServer, testServer } from '../lib/server.ts'
 
 let server: TestServer
 let nova: NovaStub
@@ -70,6 +70,10 @@ test('administrators see what waits and why; others see nothing of it', async ()
   const member = server.as('somebody')
   assert.deepEqual(answered(await member.get('outbox-events'), 200).outbox_events, [])
   assert.equal((await member.get(`outbox-events/${event.id}`)).status, 404)
+  await server.database.query(`insert into outbox_readers (name, era, xid, seq) values ('driver panel', 1, '7', 8)`)
+  const drivers = async (client: Client): Promise<string[]> =>
+    answered(await client.get('outbox-drivers'), 200).outbox_drivers.map(({ name }: { name: string }) => name)
+  assert.deepEqual([await drivers(server.admin), await drivers(member)], [['panel'], []])
   assert.equal((await member.put(`outbox-events/${event.id}/retry`)).status, 404)
   assert.equal((await member.post('outbox-events/replay', { since: '2026-01-01T00:00:00Z' })).status, 403)
 })
