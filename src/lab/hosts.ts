@@ -16,8 +16,8 @@ export const hostNames = (lab: Lab): string[] => Array.from({ length: lab.spec.h
 /** Hosts and ToRs: all that have a place in the underlay. */
 export const placeNames = (lab: Lab): string[] => [...hostNames(lab), ...torsOf(lab.spec).map(({ name }) => name)]
 
-/** Namespaces, links and Open vSwitch of every host and ToR; adds what is missing. */
-export const bringUpHosts = async (lab: Lab): Promise<void> => {
+/** Namespaces, links and Open vSwitch of every host and ToR; adds what is missing. `agents`: hosts will have one. */
+export const bringUpHosts = async (lab: Lab, agents: boolean): Promise<void> => {
   const hosts = hostNames(lab)
   const seen = await readSubstrate(lab.spec.name)
   await applySubstrate(lab.spec.name, planSubstrate(lab.spec.name, placeNames(lab), seen))
@@ -29,20 +29,25 @@ export const bringUpHosts = async (lab: Lab): Promise<void> => {
   )
   await Promise.all(torsOf(lab.spec).map((tor) => bringUpTor(lab, tor)))
   await bringUpRacks(lab)
-  await Promise.all(placeNames(lab).map((place) => warmNeighbors(lab, place, placeNames(lab))))
+  await warm(lab, agents ? torsOf(lab.spec).map(({ name }) => name) : placeNames(lab))
+}
+
+/** Hosts with an agent need none of it: agents greet each other through the tunnels. */
+const warm = async (lab: Lab, places: readonly string[]): Promise<void> => {
+  await Promise.all(places.map((place) => warmNeighbors(lab, place, placeNames(lab))))
 }
 
 /** Starts ovs-vswitchd again after it died or was stopped, and gives the host its underlay back. */
 export const restoreOvs = async (lab: Lab, host: string): Promise<void> => {
   await startOvs(lab, host)
   await joinUnderlay(lab, host)
-  await warmNeighbors(lab, host, placeNames(lab))
+  if (!lab.spec.server) await warm(lab, [host])
 }
 
 /** Brings back what a ToR lost: a daemon, the emulator, its trunks. */
 export const restoreTor = async (lab: Lab, name: string): Promise<void> => {
   for (const tor of torsOf(lab.spec).filter((one) => one.name === name)) await bringUpTor(lab, tor)
-  await warmNeighbors(lab, name, placeNames(lab))
+  await warm(lab, [name])
 }
 
 /**

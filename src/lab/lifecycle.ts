@@ -75,7 +75,7 @@ export const bringUp = async (root: string, wish: UpOptions, say: Say): Promise<
   const began = performance.now()
   const since = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`
 
-  const hosts = bringUpHosts({ spec: bare, paths }).then(() =>
+  const hosts = bringUpHosts({ spec: bare, paths }, wish.server !== 'none').then(() =>
     say(`${wish.hosts} hosts with Open vSwitch stand (${since()})`),
   )
   const [server] = await Promise.all([serverFor(wish, had?.spec.server ?? null, { spec: bare, paths }), hosts])
