@@ -330,11 +330,12 @@ function requireRevision(before: Image, wanted: number | null): void {
 
 /** A write that changes nothing stored is no change; the order of keys, which PostgreSQL chooses, does not count. */
 function differs(resource: ComposedResource, before: Image, after: Image): boolean {
-  const ignored = ['revision_number', 'updated_at']
-  return Object.keys(resource.attributes).some((name) => {
+  for (const name in resource.attributes) {
     const [old, now] = [before[name] ?? null, after[name] ?? null]
-    return !ignored.includes(name) && JSON.stringify(old) !== JSON.stringify(now) && !isDeepStrictEqual(old, now)
-  })
+    if (old === now || name === 'revision_number' || name === 'updated_at') continue
+    if (JSON.stringify(old) !== JSON.stringify(now) && !isDeepStrictEqual(old, now)) return true
+  }
+  return false
 }
 
 /** Refused for another reason while the quota is full as well: Neutron names the quota. */

@@ -309,8 +309,13 @@ export class Unit {
     let after: Draft = { ...write.after }
     if (write.op === 'delete') this.#going.add(`${resource.name} ${String(write.before?.['id'])}`)
     if (write.op === 'delete') await runDrivers(drivers, resource.name, this.context, write)
-    for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs)
-      after = { ...after, ...(await inTx(this.context, { ...write, after: write.after && after } as never)) }
+    let now = write.after ? { ...write, after } : write
+    for (const inTx of write.op === 'delete' ? resource.inTxs.toReversed() : resource.inTxs) {
+      const decided = await inTx(this.context, now as never)
+      if (!decided) continue
+      after = { ...after, ...decided }
+      if (write.after) now = { ...write, after }
+    }
     if (write.op !== 'delete') await runDrivers(drivers, resource.name, this.context, { ...write, after })
     return after
   }

@@ -108,14 +108,33 @@ const names = new Map<string, string>()
 /** Texts that are the same for every request of a kind get a prepared name; others, of which there are many, none. */
 export function statement(text: string, params: Params = [], onStatement?: (text: string) => void): pg.QueryConfig {
   onStatement?.(text)
-  const config: pg.QueryConfig = { text, values: params as unknown[] }
-  if (text.startsWith('/* once */')) return config
-  let name = names.get(text)
-  if (name === undefined) {
-    name = createHash('sha1').update(text).digest('base64url')
-    names.set(text, name)
-  }
-  return { ...config, name }
+  const name = nameOf(text)
+  return { text, values: params as unknown[], ...(name !== undefined && { name }) }
+}
+
+function nameOf(text: string): string | undefined {
+  const known = names.get(text)
+  if (known !== undefined || text.startsWith('/* once */')) return known
+  const name = createHash('sha1').update(text).digest('base64url')
+  names.set(text, name)
+  return name
+}
+
+/** The same sent on a connection. A query made here costs a tenth of one that `pg` makes from a configuration. */
+export function sendOn(
+  client: pg.PoolClient,
+  text: string,
+  params: Params,
+  onStatement?: (text: string) => void,
+): Promise<pg.QueryResult> {
+  onStatement?.(text)
+  return new Promise((resolve, reject) => {
+    const answered = (error: Error | undefined, result: pg.ResultBuilder): void =>
+      error ? reject(error) : resolve(result)
+    const query: pg.Query & { name?: string | undefined } = new pg.Query(text, params as unknown[], answered)
+    query.name = nameOf(text)
+    client.query(query)
+  })
 }
 
 /** The distinct statement texts prepared so far. */

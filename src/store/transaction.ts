@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PoolClient, QueryResult } from 'pg'
 import { ApiError } from '#kernel/errors.ts'
-import { type Database, isRetryable, isUnavailable, type Params, type Query, statement, translated } from './pool.ts'
+import { type Database, isRetryable, isUnavailable, type Params, type Query, sendOn, translated } from './pool.ts'
 
 export interface Transaction {
   readonly query: Query
@@ -89,7 +89,7 @@ const isAborted = (error: unknown): boolean => (error as { readonly code?: strin
 
 function run(client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> {
   inOneWrite(client)
-  return client.query(statement(text, params, onStatement))
+  return sendOn(client, text, params, onStatement)
 }
 
 /** Statements sent in one turn of the event loop leave in one write: waking the other process costs more than most. */

@@ -1,6 +1,6 @@
 /** A database that fails now and then at COMMIT: transactions that were not committed, and some that were. */
 import type { Database } from '#store/pool.ts'
-import type { PoolClient, QueryConfig } from 'pg'
+import type { PoolClient, Query, ResultBuilder } from 'pg'
 
 /** May change while it is used; Infinity is never. */
 export interface Faults {
@@ -15,19 +15,25 @@ export interface Injected {
   silences: number
 }
 
+/** A statement on its way: whoever waits for it is called. */
+type Sent = Query & { text?: string; callback: (error: Error | undefined, result?: ResultBuilder) => void }
+
 export function withFaults(database: Database, faults: Readonly<Faults>): { database: Database; injected: Injected } {
   const injected: Injected = { deadlocks: 0, silences: 0 }
-  const failing = (client: PoolClient) => async (config: QueryConfig) => {
-    if (config.text !== 'commit') return client.query(config)
+  const failing = (client: PoolClient) => (sent: Sent) => {
+    if (sent.text !== 'commit') return client.query(sent)
+    const { callback } = sent
     if (Math.random() * faults.deadlockOneIn < 1) {
       injected.deadlocks++
-      await client.query('rollback')
-      throw Object.assign(new Error('deadlock detected'), { code: '40P01' })
+      const deadlock = Object.assign(new Error('deadlock detected'), { code: '40P01' })
+      return client.query('rollback').then(() => callback(deadlock))
     }
-    const answer = await client.query(config)
-    if (Math.random() * faults.silenceOneIn >= 1) return answer
-    injected.silences++
-    throw new Error('Connection terminated unexpectedly')
+    sent.callback = (error, result) => {
+      if (error || Math.random() * faults.silenceOneIn >= 1) return callback(error, result)
+      injected.silences++
+      callback(new Error('Connection terminated unexpectedly'))
+    }
+    return client.query(sent)
   }
   const connect = async () => {
     const client = await database.pool.connect()

@@ -12,13 +12,28 @@ export interface Sight {
   readonly depends: readonly string[]
 }
 
+interface Visible {
+  readonly name: string
+  /** Null: whoever sees the object sees it. */
+  readonly rule: string | null
+}
+const visible = new WeakMap<ComposedResource, readonly Visible[]>()
+
+function visibleOf(resource: ComposedResource): readonly Visible[] {
+  const known = visible.get(resource)
+  if (known) return known
+  const found = Object.entries(resource.attributes).flatMap(([name, attribute]): Visible[] =>
+    attribute.visible ? [{ name, rule: attribute.policy ? `get_${resource.policyName}:${name}` : null }] : [],
+  )
+  visible.set(resource, found)
+  return found
+}
+
 export function sightOf(policy: Policy, resource: ComposedResource, caller: Caller): Sight {
   const always: string[] = []
   const depends: string[] = []
-  for (const [name, attribute] of Object.entries(resource.attributes)) {
-    if (!attribute.visible) continue
-    const rule = `get_${resource.policyName}:${name}`
-    const residual = attribute.policy && policy.has(rule) ? policy.residual(rule, caller) : true
+  for (const { name, rule } of visibleOf(resource)) {
+    const residual = rule !== null && policy.has(rule) ? policy.residual(rule, caller) : true
     if (residual === true) always.push(name)
     else if (residual !== false) depends.push(name)
   }
