@@ -186,6 +186,20 @@ test('a port that was expected and came is announced once, where physical switch
   }
 })
 
+test('another host is greeted once it is heard of, and again on a new connection to the bridge', async () => {
+  const { host, world, put, engine } = scene()
+  host.local.tunnels.clear()
+  await engine.reconcile(world, [put('chassis/h2', { id: 'h2', tunnel_ip: '172.31.0.2' }), ...keysOf(world)], true)
+  assert.equal(host.announced.length, 0, 'there is no tunnel yet')
+  host.local.tunnels.set('vxlan', 9)
+  engine.databaseChanged()
+  for (let i = 0; i < 2; i++) await engine.reconcile(world, ['chassis/h2'], true)
+  assert.match(host.announced.map(({ actions }) => actions).join(), /^[^,]*->tun_id,[^,]*172.31.0.2->tun_dst,output:9$/)
+  engine.reconnected()
+  await engine.idle()
+  assert.equal(host.announced.length, 2)
+})
+
 test('another engine on the same host adopts every flow', async () => {
   const { host, world, engine } = scene()
   await engine.reconcile(world, keysOf(world), true)

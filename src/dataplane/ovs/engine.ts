@@ -200,7 +200,7 @@ export class Engine {
    */
   async #speak(): Promise<void> {
     const [now, view] = [performance.now(), this.#view()]
-    const hosts = greetingsDue(this.#world, this.#greeted, now)
+    const hosts = this.#local.tunnels.size === 0 ? [] : greetingsDue(this.#world, this.#greeted, now)
     const arrivals = [...this.#arrived].flatMap((id) => announcementsOf(id, view))
     const frames = [...arrivals, ...greetings(hosts, this.#local)]
     this.#arrived.clear()
