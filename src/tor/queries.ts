@@ -4,12 +4,16 @@ import type { Database } from '#store/pool.ts'
 import type { Known } from './report.ts'
 import { NAME_AND_VNI, type Span } from './spans.ts'
 
-/** Bindings with their levels, active ones and, without a MAC, those that wait. */
+/**
+ * Bindings with their levels, active ones and, without a MAC, those that wait: also where a port has just left, until it
+ * stands where it went.
+ */
 const boundIn = (networks: string, deep: (levels: string) => string): string => `
   select p.network_id, p.mac_address::text as mac, p.binding_host as host, p.binding_levels as levels
     from ports p where ${networks} and ${deep('p.binding_levels')}
   union all select p.network_id, null, w.host, w.levels
-    from port_bindings w join ports p on p.id = w.port_id where ${networks} and ${deep('w.levels')}`
+    from port_bindings w join ports p on p.id = w.port_id where ${networks} and ${deep('w.levels')}
+      and (w.vif_type <> 'unbound' or p.status <> 'ACTIVE')`
 
 const isBehindTor = (levels: string): string =>
   `jsonb_array_length(${levels}) > 1 and ${levels} -> 0 ->> 'driver' = 'vtep'`

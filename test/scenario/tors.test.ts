@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { recordPortStatus } from '#core/hosts/port-status.ts'
 import { missing as skip, watchTor } from '#drivers/mechanism/vtep/vtep.test-support.ts'
 import { HOSTS, type Switch, type TorRig, torRig, until } from './tor-rig.ts'
 
@@ -175,6 +176,31 @@ test('a binding that waits has its VLAN at the ToR before it is active, and none
   assert.equal((await rig.server.admin.delete(`ports/${id}/bindings/h1`)).status, 204)
   await until('nothing is left at tor1', () => vlans(tor1) === 0 && tor1.seen().logical.size === 0)
   await rig.inSync()
+  await rig.server.admin.delete(`ports/${id}`)
+  await until('nothing is left', () => rig.logicalSwitches().every((count) => count === 0))
+})
+
+test('the ToR that a port leaves has its VLAN until the port stands where it went', { skip }, async () => {
+  const [tor1, tor2] = rig.switches as [Switch, Switch]
+  const network = await rig.makeNetwork()
+  const { id } = await rig.makePort(network, 'h1', { device_owner: 'compute:nova', device_id: 'vm' })
+  const stands = (host: string) => recordPortStatus(rig.server.core, [{ id, host }], true)
+  await stands('h1')
+  await rig.server.admin.post(`ports/${id}/bindings`, { binding: { host: 'h2' } })
+  await rig.inSync()
+  const vlans = () => [tor1, tor2].map(({ seen }) => seen().ports.flatMap(({ bindings }) => [...bindings]).length)
+  assert.equal((await rig.server.admin.put(`ports/${id}/bindings/h2/activate`)).status, 200)
+  await rig.inSync()
+  assert.deepEqual(vlans(), [1, 1])
+  await stands('h2')
+  await until('it is gone from the first', () => vlans().join() === '0,1')
+  await rig.inSync()
+  assert.equal((await rig.server.admin.delete(`ports/${id}/bindings/h1`)).status, 204)
+  const { segments } = (await rig.server.admin.get(`segments?network_id=${network}&network_type=vlan`)).body
+  assert.deepEqual(
+    segments.map((one: { physical_network: string }) => one.physical_network),
+    ['physnet-tor2'],
+  )
   await rig.server.admin.delete(`ports/${id}`)
   await until('nothing is left', () => rig.logicalSwitches().every((count) => count === 0))
 })

@@ -155,7 +155,9 @@ const activate: Run = async (context, call) => {
   const waiting = (await waitingOf(context, id)).find((one) => one.host === host)
   if (!waiting) throw missing(call, host)
   const bound = waiting.vif_type === 'unbound' ? await bind(context, port, waiting) : waiting
-  const left = { ...active, vif_type: 'unbound', vif_details: {}, levels: [], proven: false }
+  if (bound !== waiting) giveUp(context, waiting.levels)
+  // What carried it stays where it was left: until it stands on its new host, the old one delivers.
+  const left = { ...active, vif_type: 'unbound', vif_details: {}, levels: port['binding:levels'], proven: false }
   if (active.host === '') await context.remove(portBinding, waiting.id)
   else await context.update(portBinding, waiting.id, { ...left, expires_at: leaseOf(context) })
   const image = await context.update(ports, id, {
