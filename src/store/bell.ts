@@ -1,5 +1,4 @@
 /** What wakes the reader of the change log: a hint, somebody who waits for it, or time that is up. */
-import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Bell {
   ring(): void
@@ -31,12 +30,13 @@ export function createBell(hint: () => Promise<void>): Bell {
     },
     async heard(milliseconds: number): Promise<void> {
       if (rung) return
-      const timeout = new AbortController()
+      // After every change: a timer that is given up must cost nothing.
+      let timer: NodeJS.Timeout | undefined
       await new Promise<void>((resolve) => {
         wake = resolve
-        void sleep(milliseconds, undefined, { signal: timeout.signal }).then(resolve, () => undefined)
+        timer = setTimeout(resolve, milliseconds)
       })
-      timeout.abort()
+      clearTimeout(timer)
       wake = () => undefined
     },
   }
