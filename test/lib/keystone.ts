@@ -1,6 +1,6 @@
 /**
- * A private Keystone for tests: Debian's, on SQLite and fernet keys, in a folder and on a port of the test's own. What
- * stands in the folder is used again, so a second Keystone beside the first shares its users and its tokens.
+ * A private Keystone for tests and conformance runs: Debian's, on SQLite and fernet keys, in a folder and on a port of
+ * their own. What stands in the folder is used again, so a second Keystone beside the first shares its users and tokens.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -28,6 +28,12 @@ export interface KeystoneOptions {
   readonly tokenSeconds?: number
   /** 1 by default. */
   readonly processes?: number
+  /** Of the administrator, in a new folder. */
+  readonly password?: string
+  /** One process may remember what it read; two that share a folder may not. */
+  readonly cached?: boolean
+  /** Keystone's log; uWSGI's is beside it, with `.out` behind its name. In `dir` by default. */
+  readonly log?: string
 }
 
 export interface KeystoneReply {
@@ -58,7 +64,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const url = `http://127.0.0.1:${port}/v3`
   const config = writeConfig(options)
   const adminPassword = existsSync(join(dir, 'password')) ? readFileSync(join(dir, 'password'), 'utf8') : ''
-  const password = adminPassword || (await setUp(dir, config, url))
+  const password = adminPassword || (await setUp(options, config, url))
   const ended = serve(options, config)
   await answering(url, ended, dir).catch(async (error: unknown) => {
     await ended.stop()
@@ -67,17 +73,22 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   return clientOf(url, password, ended.stop)
 }
 
+const logOf = ({ dir, log = join(dir, 'keystone.log') }: KeystoneOptions): string => log
+
 /** The path of the configuration; one a port, for two may differ in how long tokens hold. */
-function writeConfig({ dir, port, tokenSeconds = 3600 }: KeystoneOptions): string {
+function writeConfig(options: KeystoneOptions): string {
+  const { dir, port, tokenSeconds = 3600, cached = false } = options
   for (const folder of ['fernet', 'credential']) mkdirSync(join(dir, folder), { recursive: true, mode: 0o700 })
   const file = join(dir, `keystone-${port}.conf`)
   const sections = {
-    DEFAULT: { log_file: join(dir, 'keystone.log') },
+    DEFAULT: { log_file: logOf(options) },
     database: { connection: `sqlite:///${join(dir, 'keystone.db')}?timeout=30`, sqlite_synchronous: false },
     token: { provider: 'fernet', expiration: tokenSeconds },
     fernet_tokens: { key_repository: join(dir, 'fernet') },
     fernet_receipts: { key_repository: join(dir, 'fernet') },
     credential: { key_repository: join(dir, 'credential') },
+    // By default what was read is remembered for one request.
+    ...(cached && { cache: { enabled: true, backend: 'oslo_cache.dict' } }),
     // bcrypt at its cheapest: the passwords are of this run
     identity: { password_hash_rounds: 4 },
   }
@@ -89,10 +100,9 @@ function writeConfig({ dir, port, tokenSeconds = 3600 }: KeystoneOptions): strin
 }
 
 /** Makes database, keys, the administrator and the catalogue; answers the administrator's password. */
-async function setUp(dir: string, config: string, url: string): Promise<string> {
+async function setUp({ dir, password = 'of-this-run' }: KeystoneOptions, config: string, url: string): Promise<string> {
   const group = spawnSync('id', ['-gn'], { encoding: 'utf8' }).stdout.trim()
   const owner = ['--keystone-user', userInfo().username, '--keystone-group', group]
-  const password = 'of-this-run'
   const manage = (...args: string[]) => run('keystone-manage', ['--config-file', config, ...args])
   await manage('db_sync')
   // Keystone leaves cursors open, and with SQLite's first journal their readers would keep every writer out.
@@ -112,16 +122,18 @@ interface Served {
 }
 
 /** uWSGI in the foreground; it is told to end when this process dies, however that happens. */
-function serve({ dir, port, processes = 1 }: KeystoneOptions, config: string): Served {
+function serve(options: KeystoneOptions, config: string): Served {
+  const { dir, port, processes = 1 } = options
   const flags = {
     plugins: 'python3',
     'http-socket': `127.0.0.1:${port}`,
     'wsgi-file': WSGI,
     processes: String(processes),
-    threads: '4',
+    threads: '8',
+    listen: '100',
     'buffer-size': '65535',
     'add-header': 'Connection: close',
-    logto: join(dir, `uwsgi-${port}.log`),
+    logto: `${logOf(options)}.out`,
   }
   const switches = '--master --die-on-term --no-orphans --lazy-apps --enable-threads --need-app --disable-logging'
   const argv = [...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]), ...switches.split(' ')]
@@ -152,7 +164,7 @@ async function answering(url: string, served: Served, dir: string): Promise<void
     const answer = await fetch(url).catch(() => null)
     if (answer?.ok) return
     if (served.over() || performance.now() > end)
-      throw new Error(`Keystone does not answer at ${url}: see the logs in ${dir}`)
+      throw new Error(`Keystone does not answer at ${url}: see ${dir} and its log`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** What tests build on: two free ports are two. */
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { freePort } from './installation.ts'
+import { freePort } from './lib/installation.ts'
 
 const taken = (port: number): Promise<AsyncDisposable> =>
   new Promise((resolve, reject) => {
