@@ -98,15 +98,13 @@ export interface Evader {
 
 /** Of one ToR: what was tried about its clashes. */
 export function createEvader(core: Core, tor: TorSetting, log: Logger, againMs = AGAIN_MS): Evader {
-  let tried = new Map<string, { readonly at: number; readonly remedy: string | undefined }>()
+  const tried = new Map<string, { readonly at: number; readonly remedy: string | undefined }>()
   const keyOf = ({ network, vlan, port }: Clash): string => `${network} ${vlan} ${port}`
   return {
     look: async (problems, without) => {
       const clashes = problems.map(clashOf).filter((clash) => clash !== null)
-      const known = tried
-      tried = new Map(
-        clashes.flatMap((clash) => [known.get(keyOf(clash))].flatMap((one) => (one ? [[keyOf(clash), one]] : []))),
-      )
+      const still = new Set(clashes.map(keyOf))
+      for (const key of tried.keys()) if (!still.has(key)) tried.delete(key)
       for (const clash of clashes) {
         const before = tried.get(keyOf(clash))
         if (before && performance.now() - before.at < againMs) continue
