@@ -108,6 +108,25 @@ export async function novaStub(): Promise<NovaStub> {
   return Object.assign(state, server)
 }
 
+export interface Witnessed<Seen> {
+  readonly port: string
+  readonly seen: Promise<Seen>
+}
+
+/** Looks at the port whenever its event of this name comes, before it is answered; what was seen, in that order. */
+export function witness<Seen>(
+  nova: NovaStub,
+  name: string,
+  look: (port: string) => Promise<Seen>,
+): readonly Witnessed<Seen>[] {
+  const all: Witnessed<Seen>[] = []
+  nova.fault = (events) => {
+    for (const { tag } of events.filter((one) => one.name === name)) all.push({ port: tag, seen: look(tag) })
+    return null
+  }
+  return all
+}
+
 function takeEvents(state: Omit<NovaStub, keyof JsonServer>, events: NovaEvent[]): Reply | null {
   state.requests.push(events)
   const fault = state.fault?.(events) ?? null
