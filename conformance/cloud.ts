@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { NODE_FLAGS } from '#launch/node-flags.ts'
+import { NODE_FLAGS, NODE_VARIABLES } from '#launch/node-flags.ts'
 import { startThrowawayPostgres } from '#launch/throwaway.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SERVICE_USER } from './catalogue.ts'
@@ -84,7 +84,7 @@ export const startServer = async (stack: AsyncDisposableStack, options: CloudOpt
     const program = startProgram(stack, {
       argv: nodeArgv(root, 'server.ts', flags),
       log: join(folder, 'server.log'),
-      env: { ...process.env, DEUTERON_DATABASE_URL: databaseUrl },
+      env: { ...NODE_VARIABLES, ...process.env, DEUTERON_DATABASE_URL: databaseUrl },
       cwd: folder,
     })
     await waitForHttp('the server', `${url}/healthz`, program)

@@ -7,7 +7,7 @@ import { closeSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NODE_FLAGS } from './node-flags.ts'
+import { NODE_FLAGS, NODE_VARIABLES } from './node-flags.ts'
 import { type Account, reaches, runAs, writeAs } from './account.ts'
 import { isAlive, openLog, readLog, signal, startTime, until } from './processes.ts'
 import { errnoOf, UserError } from './user-error.ts'
@@ -84,7 +84,7 @@ export const startServer = ({ root, folder, args, env, account }: ServerOptions)
   const child = spawn(process.execPath, argv, {
     ...runAs(account),
     cwd: '/',
-    env,
+    env: { ...NODE_VARIABLES, ...env },
     detached: true, // a Ctrl-C in the terminal is for us: the database must outlive the server
     stdio: ['ignore', fd, fd],
   })

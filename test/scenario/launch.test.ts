@@ -28,6 +28,9 @@ test('up comes up from nothing, serves, stops cleanly and comes back with its da
   assert.deepEqual(first.stdout().match(/^ready .*$/gm), [`ready http://127.0.0.1:${port}`])
   const { rows, uid } = await call(port, 'POST')
   assert.equal(rows, 1)
+  // Memory that long lists took is given back.
+  const environment = readFileSync(`/proc/${pidIn(join(data, 'server.pid'))}/environ`, 'utf8')
+  assert.match(environment, /(^|\0)MALLOC_TRIM_THRESHOLD_=1048576\0/)
   if (root) assert.notEqual(uid, 0, 'a server started by root drops its rights')
   for (const file of ['openrc', 'clouds.yaml']) assert.equal(statSync(join(data, file)).mode & 0o777, 0o600)
   const shown = execFileSync('sh', ['-c', `OS_TOKEN=old; export OS_TOKEN; . ${data}/openrc; env | grep ^OS_ | sort`], {
