@@ -2,6 +2,7 @@
  * Objects that clients see and that cannot be as they are: bindings beside others or for nobody, segments nothing stands
  * on, lists of projects that policies do not give. They are put right by writes that the change log has.
  */
+import type { BindingAttempt, BindingFailure } from '#model/context.ts'
 import { removeObject, type Resources, rewriteObject, type Rewriting } from './rewrite.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -47,6 +48,70 @@ export async function portBindings(tx: Transaction, kept: Kept): Promise<Problem
       : `port ${port_id} is bound to ${host}, and a binding to that host waits as well`,
     repair: () => removeObject(writing(tx, kept), 'port_binding', id),
   }))
+}
+
+interface LostLevel extends Record<string, unknown> {
+  /** Null: of the port itself. */
+  readonly waiting: string | null
+  readonly port_id: string
+  readonly network_id: string
+  readonly host: string
+  readonly level: number
+  readonly driver: string
+  readonly segment_id: string
+}
+
+/** Of each binding the outermost level whose segment is not there. */
+const LOST_LEVELS = `/* once */ select distinct on (b.port_id, b.waiting) b.waiting, b.port_id, b.network_id, b.host,
+    (l ->> 'level')::int as level, l ->> 'driver' as driver, l ->> 'segment_id' as segment_id
+  from (
+    select null::uuid as waiting, id as port_id, network_id, binding_host as host, binding_levels as levels from ports
+    union all
+    select w.id, w.port_id, p.network_id, w.host, w.levels from port_bindings w join ports p on p.id = w.port_id
+  ) b cross join jsonb_array_elements(b.levels) l
+  where not exists (select from network_segments s where s.id = (l ->> 'segment_id')::uuid)
+  order by b.port_id, b.waiting, level`
+
+/**
+ * A binding stands on segments. One that lost any carries nothing: a port's has failed, and servers are asked to bind it
+ * anew; one that waits is made when it is activated.
+ */
+export async function lostLevels(tx: Transaction, kept: Kept): Promise<Problem[]> {
+  const wrong = await tx.query<LostLevel>(LOST_LEVELS)
+  return wrong.map((one) => ({
+    says: one.waiting
+      ? `a binding of port ${one.port_id} to ${one.host} waits on segment ${one.segment_id}, which is not there`
+      : `port ${one.port_id} is bound to ${one.host} on segment ${one.segment_id}, which is not there`,
+    repair: () => (one.waiting ? unbind(writing(tx, kept), one.waiting, one) : failBinding(writing(tx, kept), one)),
+  }))
+}
+
+const NOWHERE = { vif_details: {}, levels: [] }
+
+async function unbind(by: Rewriting, waiting: string, { port_id }: LostLevel): Promise<void> {
+  await rewriteObject(by, 'port_binding', waiting, { ...NOWHERE, vif_type: 'unbound', proven: false })
+  await rewriteObject(by, 'port', port_id, {})
+}
+
+async function failBinding(by: Rewriting, { port_id, network_id, host, level, driver, segment_id }: LostLevel) {
+  const attempt: BindingAttempt = {
+    level,
+    driver,
+    segment: { id: segment_id, network_type: 'unknown', physical_network: null, segmentation_id: null },
+    result: 'refused',
+    reason: 'segment_gone',
+    facts: { segment_id },
+    remedy: 'Nothing: a server binds the port anew on what there is.',
+  }
+  const failure: BindingFailure = { at: new Date().toISOString(), host, attempts: [attempt] }
+  await rewriteObject(by, 'port', port_id, {
+    'binding:vif_type': 'binding_failed',
+    'binding:vif_details': NOWHERE.vif_details,
+    'binding:levels': NOWHERE.levels,
+    'binding:failure': failure,
+    status: 'DOWN',
+  })
+  await by.tx.query('insert into rebind_requests (host, network_id) values ($1, $2)', [host, network_id])
 }
 
 /** What was made for bindings goes with the last of them. */

@@ -1,17 +1,20 @@
 /** `deuteron db verify`: says nothing of what is well, names what is spoiled, and puts it right. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
 import { keptByModel } from '#cli/db-verify.ts'
+import { rebindOnRequest } from '#core/binding/retry.ts'
 import type { BindingChange } from '#core/contracts.ts'
 import { silentLogger } from '#kernel/log.ts'
 import { startFollowers } from '#outbox/follow.ts'
 import { inTransaction } from '#store/transaction.ts'
 import { findProblems, holdStill } from '#store/verify.ts'
 import { hostReports } from '../lib/agents.ts'
-import { easyDriver } from '../lib/binding.ts'
+import { easyDriver, networkWith, portOn, reasonsOf } from '../lib/binding.ts'
+import { until } from '../lib/cloud.ts'
 import { answered } from '../lib/refused.ts'
 import { type Client, type TestServer, testServer } from '../lib/server.ts'
 import { verify } from '../lib/verify.ts'
@@ -260,6 +263,44 @@ describe('objects that are put right', () => {
       told.map(({ kind, op }) => `${kind} ${op}`),
       ['port_binding delete', 'port update'],
     )
+  })
+
+  test('bindings whose segment is gone: the port fails with the reason and is bound anew, what waits is unbound', async () => {
+    for (const host of ['h1', 'h2']) await hostReports(server, host)
+    const network = await networkWith(server)
+    const { id } = await portOn(server, network, 'h1', { device_owner: 'compute:nova', device_id: 'a server' })
+    answered(await server.admin.post(`ports/${id}/bindings`, { binding: { host: 'h2' } }), 201)
+    const gone = randomUUID()
+    const lost = (levels: string): string => `${levels} = jsonb_set(${levels}, '{0,segment_id}', to_jsonb($2::text))`
+    await server.database.query(`update ports set ${lost('binding_levels')} where id = $1`, [id, gone])
+    await server.database.query(`update port_bindings set ${lost('levels')} where port_id = $1`, [id, gone])
+    const said = [
+      `a binding of port ${id} to h2 waits on segment ${gone}, which is not there`,
+      `port ${id} is bound to h1 on segment ${gone}, which is not there`,
+    ]
+    assert.deepEqual((await problems()).toSorted(), said)
+    const seq = await mark()
+    assert.deepEqual((await problems(true)).toSorted(), said)
+    assert.deepEqual(await problems(), [])
+    const rows = await since(seq)
+    assert.deepEqual(rows.map(({ kind, op }) => `${kind} ${op}`).toSorted(), [
+      'port update',
+      'port update',
+      'port_binding update',
+    ])
+    const waiting = rows.find(({ kind }) => kind === 'port_binding')
+    assert.deepEqual([waiting?.after?.['vif_type'], waiting?.after?.['levels']], ['unbound', []])
+    const port = answered(await server.admin.get(`ports/${id}`), 200).port
+    assert.deepEqual([port['binding:vif_type'], port.status], ['binding_failed', 'DOWN'])
+    const { last } = answered(await server.admin.get(`ports/${id}/binding-explanation`), 200).binding_explanation
+    assert.deepEqual(reasonsOf(last.attempts), ['0 openvswitch: segment_gone'])
+    const bound = async (): Promise<boolean> => {
+      await rebindOnRequest(server.core, silentLogger)
+      return answered(await server.admin.get(`ports/${id}`), 200).port['binding:vif_type'] === 'ovs'
+    }
+    await until('it is bound anew', bound, 5000)
+    answered(await server.admin.put(`ports/${id}/bindings/h2/activate`), 200)
+    assert.deepEqual(await problems(), [])
   })
 
   test('lists, policies and segments too are written as any client’s write', async () => {
