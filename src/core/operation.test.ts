@@ -38,6 +38,24 @@ test('what is created, shown and logged is the same object', async () => {
     if (name !== 'tenant_id') assert.deepEqual(logged?.after?.[name], value, name)
 })
 
+test('a write that fails while COMMIT is under way is refused for its own reason, and nothing of it stays', async () => {
+  const { id: network_id } = await admin.make('network', {})
+  const subnet = await admin.make('subnet', { network_id, cidr: '10.4.0.0/24', ip_version: 4 })
+  const [one, other] = [await admin.make('port', { network_id }), await admin.make('port', { network_id })]
+  const stored = await dump()
+  // Nothing is counted with the first: no statement stands between the write and COMMIT.
+  for (const attempt of [
+    admin.update('port', other['id'], { mac_address: one['mac_address'] }),
+    admin.make('port', { network_id, mac_address: one['mac_address'] }),
+  ])
+    assert.deepEqual((await outcomes([attempt])).errors, { MacAddressInUse: 1 })
+  const named = { fixed_ips: [{ subnet_id: subnet['id'], ip_address: one['fixed_ips'][0].ip_address }] }
+  const taken = await outcomes([admin.make('port', { network_id, ...named })])
+  assert.deepEqual(taken.errors, { IpAddressAlreadyAllocated: 1 })
+  assert.deepEqual(await dump(), stored)
+  assert.deepEqual(await verify(server.core), [])
+})
+
 test('a dry run answers what would happen, and nothing happens', async () => {
   const { id: network_id } = await admin.make('network', {})
   const subnet = await admin.make('subnet', { network_id, cidr: '10.1.0.0/24', ip_version: 4 })

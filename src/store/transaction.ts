@@ -69,7 +69,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
     const failed = results.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
     // What nobody waited for has failed: COMMIT is answered, and says what became of it.
-    if (commit && (await end).command === 'ROLLBACK') throw cause
+    if (commit && (await end).command === 'ROLLBACK') throw cause ?? new Error('COMMIT was answered ROLLBACK')
     return value
   } catch (error) {
     broken = isUnavailable(error)
