@@ -131,7 +131,7 @@ export class Unit {
         return found.filter((one) => sees({ policy }, model.resource(name), caller, one))
       },
       create: (resource, values, options) => this.#apart(() => this.createInternal(resource, values, options?.charged)),
-      add: (resource, values) => this.#apart(async () => void (await this.#sendNew(resource, values, false))),
+      add: (resource, values, options) => this.#apart(() => this.addInternal(resource, values, options?.charged)),
       update: (resource, id, values) => this.#apart(() => this.updateInternal(resource, id, values)),
       remove: (resource, id) => this.#apart(() => this.removeInternal(resource, id)),
       afterWrite: (task, key) => {
@@ -323,6 +323,10 @@ export class Unit {
   async createInternal(definition: Resource, values: Draft, charged = false): Promise<Image> {
     const [written] = await (await this.#sendNew(definition, values, charged)).images
     return written as Image
+  }
+
+  async addInternal(definition: Resource, values: Draft, charged = false): Promise<void> {
+    await this.#sendNew(definition, values, charged)
   }
 
   async #sendNew(definition: Resource, values: Draft, charged: boolean): Promise<Sent> {

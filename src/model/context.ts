@@ -145,7 +145,7 @@ export interface Context {
    */
   create(resource: Resource, values: Draft, options?: { readonly charged?: boolean }): Promise<Readonly<Draft>>
   /** `create` without waiting for the object: whatever is asked or written next finds it. */
-  add(resource: Resource, values: Draft): Promise<void>
+  add(resource: Resource, values: Draft, options?: { readonly charged?: boolean }): Promise<void>
   update(resource: Resource, id: string, values: Draft): Promise<Readonly<Draft>>
   remove(resource: Resource, id: string): Promise<void>
   /**

@@ -82,7 +82,7 @@ async function createSegments(context: Context, wanted: Network): Promise<readon
   const reserved: Reserved[] = []
   for (const spec of specs) reserved.push(await context.segments.reserve(spec, wanted.project_id))
   for (const [segment_index, one] of reserved.entries())
-    await context.create(segment as Resource, { network_id: wanted.id, segment_index, ...one })
+    await context.add(segment as Resource, { network_id: wanted.id, segment_index, ...one })
   return reserved
 }
 type Reserved = Awaited<ReturnType<Context['segments']['reserve']>>

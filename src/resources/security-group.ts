@@ -77,7 +77,7 @@ async function fillGroup(context: Context, { after, internal }: Write<SecurityGr
   const used = name === 'default' ? 'used_in_default_sg' : 'used_in_non_default_sg'
   context.afterWrite(async () => {
     for (const template of await context.find('default_security_group_rule', { [used]: true }))
-      await context.create(securityGroupRule, { ...ruleFrom(template, id), project_id }, { charged: !internal })
+      await context.add(securityGroupRule, { ...ruleFrom(template, id), project_id }, { charged: !internal })
   })
 }
 

@@ -28,7 +28,7 @@ export const scheduleNetwork = async (context: Context, network_id: string): Pro
 async function giveTo(context: Context, network_id: string, candidates: readonly DhcpCandidate[]): Promise<void> {
   const lacking = context.limits.dhcpAgentsPerNetwork - (candidates[0]?.bound ?? 0)
   for (const { agent_id, host } of choose(candidates, lacking))
-    await context.create(dhcpBinding, { network_id, agent_id, host })
+    await context.add(dhcpBinding, { network_id, agent_id, host })
 }
 
 export async function unbindNetwork(context: Context, network_id: string): Promise<void> {
