@@ -149,6 +149,8 @@ describe('a port below a switch', () => {
     const [segment] = await dynamicSegments(server, network)
     assert.equal((await stored(server, port['id']))['binding_levels'][1].segment_id, segment?.['id'])
     answered(await server.admin.put(`ports/${port['id']}/bindings/plain/activate`), 200)
+    assert.deepEqual(await dynamicSegments(server, network), [segment], 'the host that was left delivers until it ends')
+    answered(await server.admin.delete(`ports/${port['id']}/bindings/r1b`), 204)
     assert.deepEqual(await dynamicSegments(server, network), [])
     await drop(port['id'])
   })
