@@ -42,6 +42,10 @@ export const outboxFields = {
     'PEM file of the authority that signed the certificates of Nova and Placement; by default those Node knows.',
   ),
   outboxInsecure: outbox(flag(), false, 'Do not verify those certificates: for laboratories.'),
-  outboxTimeout: outbox(duration(), 10, 'How long Nova or Placement may take for an answer; who is slower gets more time, six times as much at most.'),
+  outboxTimeout: outbox(
+    duration(),
+    10,
+    'How long Nova or Placement may take for an answer; who is slower gets more time, six times as much at most.',
+  ),
   outboxRetention: outbox(duration(60), 7 * 86_400, 'How long delivered events are kept to be looked at and replayed.'),
 } as const
