@@ -48,6 +48,8 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
   let broken: Error | undefined
   /** Why the transaction is aborted: what is sent before an answer is there hears only that it is. */
   let cause: unknown
+  /** Branches of a work that failed elsewhere may still go on: what they ask for is nobody else's transaction's. */
+  let over = false
   try {
     // Sent at once, answered in order: the first statement of the work waits behind it in the socket, not here.
     database.onStatement?.('begin')
@@ -55,6 +57,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
     const begun = client.query('begin')
     begun.catch(() => undefined)
     const query: Query = async (text, params = []) => {
+      if (over) throw new Error('the transaction is over')
       try {
         return (await run(client, text, params, database)).rows as never
       } catch (error) {
@@ -63,6 +66,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
       }
     }
     const { value, last = [], commit = true } = await work({ query })
+    over = true
     const tail = last.map(({ text, params }) => run(client, text, params, database))
     const end = run(client, commit ? 'commit' : 'rollback', [], database)
     const results = await Promise.allSettled([begun, ...tail, end])
@@ -72,6 +76,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
     if (commit && (await end).command === 'ROLLBACK') throw cause ?? new Error('COMMIT was answered ROLLBACK')
     return value
   } catch (error) {
+    over = true
     broken = isUnavailable(error)
       ? (error as Error)
       : await client.query('rollback').then(
