@@ -142,6 +142,7 @@ export class Unit {
       segments: createSegments(tx, settings.segments),
       binding: this.#binding,
       retryBindings: (of) => askToRebind(tx, of),
+      ahead: (asked) => void asked.catch(() => undefined),
       expectDefaultGroup: (projectId) => void this.#defaultGroup(projectId),
       defaultSecurityGroup: (projectId) => this.#apart(() => this.defaultSecurityGroup(projectId)),
     }
@@ -165,6 +166,7 @@ export class Unit {
     const enough = lock === 'none' || held === 'delete' || (held !== undefined && lock !== 'delete')
     if (enough) return this.#remember(key, () => loadObject(this.tx, resource, id, 'none'))
     const loaded = loadObject(this.tx, resource, id, lock)
+    loaded.catch(() => undefined)
     this.#cache.set(key, loaded)
     if (lock !== 'share') this.#held.set(key, lock)
     return loaded

@@ -59,7 +59,7 @@ interface FixedIp {
 
 /** What stands on ports that go, asked for with their locks. */
 export const foreseeUses: NonNullable<ExtensionPart['foresee']> = (context, op, ports) => {
-  if (op === 'delete') for (const { id } of ports) void context.find('port_use', { port_id: String(id) })
+  if (op === 'delete') for (const { id } of ports) context.ahead(context.find('port_use', { port_id: String(id) }))
 }
 
 /** What a write of a port takes the ground from: all that stands on a port that goes, or on addresses it gives up. */

@@ -240,6 +240,8 @@ export interface Context {
    * is committed they are bound anew, each by itself.
    */
   retryBindings(of: { readonly hosts?: readonly string[]; readonly network_id?: string }): Promise<void>
+  /** What was asked for early, to travel with what is sent first: whoever needs it asks again, and hears of a failure. */
+  ahead(asked: Promise<unknown>): void
   /** The project's default security group is about to be asked for: it is looked for now, and waited for then. */
   expectDefaultGroup(projectId: string): void
   /** The project's default security group, made when it is missing. Answers its id. */

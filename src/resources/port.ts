@@ -147,7 +147,7 @@ export const port = defineResource({
     }
     if (op !== 'create') return
     for (const [networkId, asking] of Map.groupBy(ports, (one) => one.network_id)) {
-      void context.find('subnet', { network_id: networkId as string })
+      context.ahead(context.find('subnet', { network_id: networkId as string }))
       context.ipam.expect(networkId as string, asking.filter((one) => one.fixed_ips === undefined).length)
     }
     const guarded = ports.filter((one) => one.security_groups === undefined && one.port_security_enabled !== false)

@@ -112,8 +112,8 @@ export const subnet = defineResource({
   foresee: (context, op, subnets) => {
     if (op !== 'create') return
     for (const networkId of new Set(subnets.map((one) => one.network_id as string))) {
-      void context.load('network', networkId, 'update')
-      void dhcpPortOf(context, networkId)
+      context.ahead(context.load('network', networkId, 'update'))
+      context.ahead(dhcpPortOf(context, networkId))
     }
   },
   check: (write, limits) => (write.op === 'delete' ? [] : checkSubnet(write, limits)),

@@ -61,7 +61,7 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
       try {
         return (await run(client, text, params, database)).rows as never
       } catch (error) {
-        if (!isAborted(error)) cause = error
+        if (!isConsequence(error)) cause = error
         throw error
       }
     }
@@ -83,14 +83,22 @@ async function once<T>(database: Database, work: (tx: Transaction) => Promise<Ou
           () => undefined,
           (rollbackError: Error) => rollbackError,
         )
-    throw isAborted(error) ? (cause ?? error) : error
+    throw isConsequence(error) ? (cause ?? error) : error
   } finally {
     client.release(broken)
   }
 }
 
-/** in_failed_sql_transaction */
-const isAborted = (error: unknown): boolean => (error as { readonly code?: string }).code === '25P02'
+/**
+ * What a statement hears that was sent before the failure of an earlier one was known: that the transaction is aborted,
+ * or, where the earlier one was to prepare it, that it was never prepared.
+ */
+const isConsequence = (error: unknown): boolean => {
+  const { code } = error as { readonly code?: string }
+  return code === IN_FAILED_TRANSACTION || code === INVALID_STATEMENT_NAME
+}
+const IN_FAILED_TRANSACTION = '25P02'
+const INVALID_STATEMENT_NAME = '26000'
 
 function run(client: PoolClient, text: string, params: Params, { onStatement }: Database): Promise<QueryResult> {
   inOneWrite(client)

@@ -6,6 +6,8 @@ import type { PoolClient, Query, ResultBuilder } from 'pg'
 export interface Faults {
   /** One transaction in so many is rolled back by a deadlock just before COMMIT. */
   deadlockOneIn: number
+  /** One statement in so many hears of a deadlock itself; with it all that was sent behind it. */
+  statementOneIn?: number
   /** One in so many is committed, and the connection lost before the answer. */
   silenceOneIn: number
 }
@@ -16,11 +18,22 @@ export interface Injected {
 }
 
 /** A statement on its way: whoever waits for it is called. */
-type Sent = Query & { text?: string; callback: (error: Error | undefined, result?: ResultBuilder) => void }
+type Sent = Query & {
+  text?: string
+  name?: string | undefined
+  values?: unknown[]
+  callback: (error: Error | undefined, result?: ResultBuilder) => void
+}
+
+const DEADLOCK = "do $$ begin raise exception 'deadlock detected' using errcode = '40P01'; end $$"
 
 export function withFaults(database: Database, faults: Readonly<Faults>): { database: Database; injected: Injected } {
   const injected: Injected = { deadlocks: 0, silences: 0 }
   const failing = (client: PoolClient) => (sent: Sent) => {
+    if (sent.text !== undefined && sent.text !== 'commit' && Math.random() * (faults.statementOneIn ?? Infinity) < 1) {
+      injected.deadlocks++
+      Object.assign(sent, { text: DEADLOCK, name: undefined, values: [] })
+    }
     if (sent.text !== 'commit') return client.query(sent)
     const { callback } = sent
     if (Math.random() * faults.deadlockOneIn < 1) {

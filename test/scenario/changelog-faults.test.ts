@@ -31,7 +31,7 @@ const unreachable = (error: unknown): boolean => error instanceof ApiError && er
 
 test('deadlocks before COMMIT and lost answers after it: the results are the same, and nothing is half done', async () => {
   await using server = await testServer()
-  const faults = { deadlockOneIn: Number.POSITIVE_INFINITY, silenceOneIn: Number.POSITIVE_INFINITY }
+  const faults = { deadlockOneIn: Infinity, statementOneIn: Infinity, silenceOneIn: Infinity }
   let injected: Injected = { deadlocks: 0, silences: 0 }
   await using failing = await coreOn(server.databaseUrl, {
     size: 16,
@@ -41,7 +41,7 @@ test('deadlocks before COMMIT and lost answers after it: the results are the sam
       return database
     },
   })
-  Object.assign(faults, { deadlockOneIn: 15, silenceOneIn: 40 })
+  Object.assign(faults, { deadlockOneIn: 15, statementOneIn: 60, silenceOneIn: 40 })
   const { failed, done } = await mixedLoad(failing.core, { workers: 12, steps: 350, tolerate: unreachable })
   assert.deepEqual(failed, [])
   assert.ok(injected.deadlocks > 5 && injected.silences > 0, JSON.stringify(injected))

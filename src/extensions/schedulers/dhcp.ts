@@ -118,7 +118,8 @@ export const dhcpNetworks: ExtensionPart = {
 export const dhcpSubnets: ExtensionPart = {
   foresee: (context, op, subnets) => {
     if (op !== 'create') return
-    for (const one of subnets) if (one['enable_dhcp'] === true) void candidatesOf(context, String(one['network_id']))
+    for (const one of subnets)
+      if (one['enable_dhcp'] === true) context.ahead(candidatesOf(context, String(one['network_id'])))
   },
   inTx: async (context, { before, after }) => {
     if (after?.['enable_dhcp'] !== true || before?.['enable_dhcp'] === true) return undefined
