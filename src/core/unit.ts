@@ -112,7 +112,13 @@ export class Unit {
       remember: (key, read) => this.#remember(key, read),
       atEnd: (task) => void this.#atEnd.push(task),
     })
-    this.context = {
+    this.context = this.#asContext()
+  }
+
+  /** What hooks see of it. */
+  #asContext(): Context {
+    const { tx, model, policy, settings, caller } = this
+    return {
       caller,
       now: this.now,
       allows: (rule, target) => policy.allows(rule, caller, target),
