@@ -28,6 +28,7 @@ export interface Migration {
 export async function migrateVm(lab: Lab, api: Api, vm: VmState, to: string): Promise<Migration> {
   if (!hostNames(lab).includes(to)) throw new Error(`there is no host ${to}; there are ${hostNames(lab).join(', ')}`)
   if (vm.host === to) throw new Error(`VM ${vm.name} is on ${to} already`)
+  await requireServerPort(api, vm.portId)
   const bindings = `ports/${vm.portId}/bindings`
   await api.call('POST', bindings, { binding: { host: to } })
   const moved = { ...vm, host: to }
@@ -46,6 +47,14 @@ export async function migrateVm(lab: Lab, api: Api, vm: VmState, to: string): Pr
   await unplugTap(lab, vm)
   await api.call('DELETE', `${bindings}/${vm.host}`)
   return { vm: moved, pausedMs }
+}
+
+/** Only ports of servers have further bindings; Nova makes a port one when it takes it. */
+async function requireServerPort(api: Api, portId: string): Promise<void> {
+  const { device_owner: owner } = (await getPort(api, portId)) as unknown as { device_owner: string }
+  if (owner.startsWith('compute:')) return
+  const mend = `openstack port set --device-owner compute:nova --device $(uuidgen) ${portId}`
+  throw new Error(`port ${portId} is no server's port, and only those migrate; make it one: ${mend}`)
 }
 
 /** A second device, down: whoever does not run here says nothing here. */
