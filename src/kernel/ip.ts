@@ -3,6 +3,7 @@
  * Parsing and RFC 5952 text come from ipaddr.js; sums, ranges and prefixes are done on bigints here.
  */
 import ipaddr from 'ipaddr.js'
+import type { NumberRange } from './ranges.ts'
 
 export type IpVersion = 4 | 6
 export interface Ip {
@@ -13,10 +14,8 @@ export interface Prefix extends Ip {
   /** Length of the network part in bits. */
   readonly length: number
 }
-export interface IpRange {
-  readonly first: bigint
-  readonly last: bigint
-}
+/** Addresses as numbers. */
+export type IpRange = NumberRange
 
 export const bits = (version: IpVersion): number => (version === 4 ? 32 : 128)
 

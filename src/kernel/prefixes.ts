@@ -1,14 +1,15 @@
 /** Sets of addresses as lists of prefixes: joined, subtracted, and always written with as few blocks as there can be. */
 import { bits, type IpRange, type IpVersion, type Prefix, rangeOf, rangesOverlap } from './ip.ts'
+import { merge, without } from './ranges.ts'
 
 /** The fewest prefixes that hold exactly the addresses of these, in order of address. All of one IP version. */
 export const compact = (prefixes: readonly Prefix[]): Prefix[] =>
-  prefixes[0] ? joined(prefixes.map(rangeOf)).flatMap((range) => blocksOf(range, versionOf(prefixes))) : []
+  prefixes[0] ? merge(prefixes.map(rangeOf)).flatMap((range) => blocksOf(range, versionOf(prefixes))) : []
 
 /** The fewest prefixes that hold what `taken` leaves of `prefixes`. All of one IP version. */
 export const subtract = (prefixes: readonly Prefix[], taken: readonly Prefix[]): Prefix[] => {
-  const holes = joined(taken.map(rangeOf))
-  return joined(prefixes.map(rangeOf)).flatMap((range) =>
+  const holes = merge(taken.map(rangeOf))
+  return merge(prefixes.map(rangeOf)).flatMap((range) =>
     without(range, holes).flatMap((rest) => blocksOf(rest, versionOf(prefixes))),
   )
 }
@@ -19,7 +20,7 @@ export const covers = (outer: readonly Prefix[], inner: readonly Prefix[]): bool
 
 /** Have they an address in common? */
 export const overlap = (a: readonly Prefix[], b: readonly Prefix[]): boolean => {
-  const held = joined(a.map(rangeOf))
+  const held = merge(a.map(rangeOf))
   return b.map(rangeOf).some((range) => held.some((one) => rangesOverlap(one, range)))
 }
 
@@ -45,30 +46,6 @@ export function pathOf(prefix: Prefix): Prefix[] {
 }
 
 const versionOf = (prefixes: readonly Prefix[]): IpVersion => (prefixes[0] as Prefix).version
-
-const ascending = (a: IpRange, b: IpRange): number => (a.first < b.first ? -1 : 1)
-
-/** Sorted, and joined where they touch. */
-function joined(ranges: readonly IpRange[]): IpRange[] {
-  const out: IpRange[] = []
-  for (const range of [...ranges].sort(ascending)) {
-    const last = out.at(-1)
-    if (!last || range.first > last.last + 1n) out.push(range)
-    else if (range.last > last.last) out[out.length - 1] = { first: last.first, last: range.last }
-  }
-  return out
-}
-
-function without({ first, last }: IpRange, holes: readonly IpRange[]): IpRange[] {
-  const out: IpRange[] = []
-  let from = first
-  for (const hole of holes) {
-    if (hole.last < from || hole.first > last) continue
-    if (hole.first > from) out.push({ first: from, last: hole.first - 1n })
-    from = hole.last + 1n
-  }
-  return from <= last ? [...out, { first: from, last }] : out
-}
 
 /** The range as the fewest prefixes: each as large as its first address and the end allow. */
 function blocksOf({ first, last }: IpRange, version: IpVersion): Prefix[] {

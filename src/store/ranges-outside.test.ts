@@ -1,33 +1,13 @@
 /** Numbers outside of what others have: by many at once, each once, until none is left. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { silentLogger } from '#kernel/log.ts'
+import { test } from 'node:test'
 import type { IdRange } from '#model/context.ts'
 import fc from 'fast-check'
-import pg from 'pg'
-import { testDatabase, type TestDatabase } from '../../test/lib/postgres.ts'
-import { migrate } from './migrate.ts'
-import { type Database, openDatabase } from './pool.ts'
+import { storeUnderTest } from './database.testlib.ts'
 import { isAnyOutside, takeOutside } from './ranges-outside.ts'
 import { setRanges } from './ranges.ts'
-import { inTransaction, type Transaction } from './transaction.ts'
 
-let db: TestDatabase
-let database: Database
-before(async () => {
-  db = await testDatabase()
-  const client = new pg.Client({ connectionString: db.url })
-  await client.connect()
-  await migrate(client).finally(() => client.end())
-  database = openDatabase({ url: db.url, size: 8, log: silentLogger, agentDownTime: 75 })
-})
-after(async () => {
-  await database?.close()
-  await db?.drop()
-})
-
-const run = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
-  inTransaction(database, async (tx) => ({ value: await work(tx) }))
+const { run } = storeUnderTest(8)
 const without: fc.Arbitrary<IdRange[]> = fc.array(
   fc.tuple(fc.integer({ min: 1, max: 30 }), fc.nat(12)).map(([first, size]): IdRange => [first, first + size]),
   { maxLength: 4 },

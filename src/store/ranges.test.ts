@@ -1,13 +1,10 @@
 /** Free numbers: the arithmetic of ranges, and a pool that is used at random against a set that is. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { silentLogger } from '#kernel/log.ts'
+import { test } from 'node:test'
+import type { NumberRange } from '#kernel/ranges.ts'
 import fc from 'fast-check'
-import pg from 'pg'
-import { testDatabase, type TestDatabase } from '../../test/lib/postgres.ts'
-import { migrate } from './migrate.ts'
-import { type Database, openDatabase } from './pool.ts'
-import { cut, giveBack, type NumberRange, setRanges, subtract, takeNumber, takeNumbers } from './ranges.ts'
+import { storeUnderTest } from './database.testlib.ts'
+import { cut, giveBack, setRanges, subtract, takeNumber, takeNumbers } from './ranges.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
 
 const numbersOf = (ranges: readonly NumberRange[]): bigint[] =>
@@ -61,24 +58,9 @@ test('cut parts a range into consecutive pieces, at most 64, none of them small 
   )
 })
 
-let db: TestDatabase
-let database: Database
-before(async () => {
-  db = await testDatabase()
-  const client = new pg.Client({ connectionString: db.url })
-  await client.connect()
-  await migrate(client).finally(() => client.end())
-  database = openDatabase({ url: db.url, size: 8, log: silentLogger, agentDownTime: 75 })
-})
-after(async () => {
-  await database?.close()
-  await db?.drop()
-})
-
-const run = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
-  inTransaction(database, async (tx) => ({ value: await work(tx) }))
+const { database, run } = storeUnderTest(8)
 const free = async (pool: string): Promise<bigint[]> => {
-  const rows = await database.query<{ first: string; last: string }>(
+  const rows = await database().query<{ first: string; last: string }>(
     'select first::text, last::text from free_ranges where pool = $1',
     [pool],
   )
@@ -151,7 +133,7 @@ test('what was given back rests behind what was never used', async () => {
 
 /** Pages that a statement touched. */
 async function pages(text: string, params: readonly unknown[]): Promise<number> {
-  return inTransaction(database, async (tx) => {
+  return inTransaction(database(), async (tx) => {
     const [row] = await tx.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
       `/* once */ explain (analyze, buffers, format json) ${text}`,
       params,
@@ -167,7 +149,7 @@ test('a number costs the same in a pool hardly used and in one nearly used up, f
   await run((tx) => setRanges(tx, 'cost', [{ first: 1n, last: 4000n }], []))
   for (const percent of [1, 50, 90, 99]) {
     const target = 40 * percent
-    const [row] = await database.query<{ n: number }>(
+    const [row] = await database().query<{ n: number }>(
       "/* once */ select coalesce(sum(last - first + 1), 0)::int as n from free_ranges where pool = 'cost'",
     )
     const taken = await run((tx) => takeNumbers(tx, 'cost', (row?.n ?? 0) - (4000 - target)))
@@ -180,12 +162,12 @@ test('a number costs the same in a pool hardly used and in one nearly used up, f
       ),
     )
     await run((tx) => takeNumbers(tx, 'cost', 15))
-    await database.query('/* once */ vacuum free_ranges')
-    const [end] = await database.query<{ last: string }>(
+    await database().query('/* once */ vacuum free_ranges')
+    const [end] = await database().query<{ last: string }>(
       "/* once */ select max(last)::text as last from free_ranges where pool = 'cost'",
     )
     statements.length = 0
-    await inTransaction(database, async (tx) => {
+    await inTransaction(database(), async (tx) => {
       const query: Transaction['query'] = (text, params = []) => {
         statements.push({ text, params })
         return tx.query(text, params)

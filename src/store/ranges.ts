@@ -6,12 +6,8 @@
  * READ COMMITTED has a trap here: a statement that waited for a row sees that row as it is now, and everything else as
  * it was when the statement began. So whatever decides on "nothing there" looks again in a statement of its own.
  */
+import type { NumberRange } from '#kernel/ranges.ts'
 import type { Transaction } from './transaction.ts'
-
-export interface NumberRange {
-  readonly first: bigint
-  readonly last: bigint
-}
 
 /** A fresh pool is cut into at most so many ranges, that as many writers do not wait for each other. */
 const PARTS = 64n

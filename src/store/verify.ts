@@ -7,8 +7,9 @@
  * object itself must change, that is a row of the change log like every other write.
  */
 import { formatIp, parseIp } from '#kernel/ip.ts'
+import type { NumberRange } from '#kernel/ranges.ts'
 import { resetBlocks } from './blocks.ts'
-import { type NumberRange, poolFor, setRanges, subtract } from './ranges.ts'
+import { poolFor, setRanges, subtract } from './ranges.ts'
 import type { Transaction } from './transaction.ts'
 import {
   boundSegments,

@@ -1,6 +1,7 @@
 /** Addresses of ports: which to take, from which subnet, and giving them back. */
 import { ApiError } from '#kernel/errors.ts'
 import { eui64, formatIp, type Ip, parseIp } from '#kernel/ip.ts'
+import type { NumberRange } from '#kernel/ranges.ts'
 import type { AddressOwner, Context, FixedIp, Where } from '#model/context.ts'
 import type { Draft } from '#model/define.ts'
 import {
@@ -11,7 +12,6 @@ import {
   holdPools,
   lockingPool,
   lockPool,
-  type NumberRange,
   setRanges,
   subtract,
   takeNumber,

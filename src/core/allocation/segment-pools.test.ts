@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { divide, merge, poolOf, without } from './segment-pools.ts'
+import { merge, without } from '#kernel/ranges.ts'
+import { divide, poolOf } from './segment-pools.ts'
 
 const range = fc
   .record({ project_id: fc.constantFrom(null, 'a', 'b'), minimum: fc.integer({ min: 1, max: 120 }), size: fc.nat(40) })

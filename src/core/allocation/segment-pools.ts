@@ -4,8 +4,9 @@
  * functions that read the ranges and make the pools anew.
  */
 import { ApiError } from '#kernel/errors.ts'
+import { merge, type NumberRange, without } from '#kernel/ranges.ts'
 import type { Segment, SegmentRange, SegmentSpec } from '#model/context.ts'
-import { holdPool, lockPool, type NumberRange, poolFor, setRanges } from '#store/ranges.ts'
+import { holdPool, lockPool, poolFor, setRanges } from '#store/ranges.ts'
 import type { Transaction } from '#store/transaction.ts'
 
 /** What ids are told apart by: `vxlan`, `vlan:physnet1`. Null: segments of this type have no ids. */
@@ -25,29 +26,6 @@ export function divide(ranges: readonly Owned[]): ReadonlyMap<string | null, rea
   const reserved = merge(own.flatMap(([, mine]) => mine))
   const common = of(ranges.filter((one) => one.project_id === null)).flatMap((one) => without(one, reserved))
   return new Map([...own, [null, common] as const])
-}
-
-/** Pure: the same numbers in disjoint ranges, in order. */
-export function merge(ranges: readonly NumberRange[]): NumberRange[] {
-  const out: NumberRange[] = []
-  for (const one of [...ranges].sort((a, b) => (a.first < b.first ? -1 : 1))) {
-    const previous = out.at(-1)
-    if (!previous || one.first > previous.last + 1n) out.push(one)
-    else if (one.last > previous.last) out[out.length - 1] = { first: previous.first, last: one.last }
-  }
-  return out
-}
-
-/** Pure: what is left of a range without others, which are disjoint and in order. */
-export function without({ first, last }: NumberRange, others: readonly NumberRange[]): NumberRange[] {
-  const out: NumberRange[] = []
-  let from = first
-  for (const other of others) {
-    if (other.last < from || other.first > last) continue
-    if (other.first > from) out.push({ first: from, last: other.first - 1n })
-    from = other.last + 1n
-  }
-  return from <= last ? [...out, { first: from, last }] : out
 }
 
 const OF_KIND = 'network_type = $1 and physical_network is not distinct from $2'

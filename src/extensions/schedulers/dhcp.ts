@@ -126,7 +126,7 @@ export const dhcpSubnets: ExtensionPart = {
     const network_id = String(after['network_id'])
     // The subnet's write has no part in who serves the network.
     const candidates = candidatesOf(context, network_id)
-    candidates.catch(() => undefined)
+    context.ahead(candidates)
     context.afterWrite(async () => giveTo(context, network_id, await candidates), `agents of ${network_id}`)
     return undefined
   },

@@ -1,8 +1,10 @@
 -- Where mechanism drivers stand that follow the change log, what they fail at, and what operators let them skip.
--- Breaking: no (a column that may be null, a table and a view).
+-- Breaking: no (columns that may be null, a table and a view).
 
 -- The change a reader fails at: {change, kind, id, op, generation, failures, error, since, at}. Null: it does not fail.
 alter table outbox_readers add column trouble jsonb;
+-- When a driver lost changes, for the change log was cut off before it was told.
+alter table outbox_readers add column lost_at timestamptz;
 
 -- A change that a driver need not take, named by its place in the log.
 create table outbox_skips (
@@ -30,5 +32,6 @@ create view outbox_drivers as
     coalesce((r.trouble ->> 'failures')::integer, 0) as failures,
     r.trouble ->> 'error' as error,
     (r.trouble ->> 'since')::timestamptz as failing_since,
-    (r.trouble ->> 'at')::timestamptz as tried_at
+    (r.trouble ->> 'at')::timestamptz as tried_at,
+    r.lost_at
   from outbox_readers r where r.name like 'driver %';
