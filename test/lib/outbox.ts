@@ -8,7 +8,7 @@ import type { Destination } from '#outbox/event.ts'
 import { createNova } from '#outbox/nova.ts'
 import { createQueue, type Queue } from '#outbox/queue.ts'
 import { type Access, createService, type Service } from '#outbox/service.ts'
-import type { TestServer } from './server.ts'
+import { type TestServer, testServer } from './server.ts'
 
 export const openAccess = (url: string): Access => ({
   endpoint: async () => url,
@@ -29,6 +29,15 @@ export interface Rig {
   /** Delivers until nothing is due, letting pauses pass on the clock; at most `ms` of it. */
   settle(deliverer: Deliverer, ms?: number): Promise<void>
   readonly nova: (url: string, access?: Access) => Destination
+}
+
+/** A server with its outbox, and a network with room for many servers' ports. */
+export async function outboxGround(): Promise<{ server: TestServer; rig: Rig; network: string }> {
+  const server = await testServer({ settings: { quotaPort: -1 } })
+  const rig = await outboxRig(server)
+  const network = String((await server.admin.make('network', {}))['id'])
+  await server.admin.make('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/16' })
+  return { server, rig, network }
 }
 
 export async function outboxRig(server: TestServer, options: Partial<DeriveOptions> = {}): Promise<Rig> {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import type { Access } from '#outbox/service.ts'
 import { type NovaEvent, type NovaStub, novaStub } from '../lib/nova-stub.ts'
-import { eventsOf, outboxRig, type Plugged, proves, type Rig, serverPort } from '../lib/outbox.ts'
+import { eventsOf, outboxGround, type Plugged, proves, type Rig, serverPort } from '../lib/outbox.ts'
 import { answered } from '../lib/refused.ts'
-import { type TestServer, testServer } from '../lib/server.ts'
+import type { TestServer } from '../lib/server.ts'
 
 let server: TestServer
 let nova: NovaStub
@@ -13,10 +13,7 @@ let rig: Rig
 let network: string
 
 before(async () => {
-  server = await testServer({ settings: { quotaPort: -1 } })
-  rig = await outboxRig(server)
-  network = String((await server.admin.make('network', {}))['id'])
-  await server.admin.make('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/16' })
+  ;({ server, rig, network } = await outboxGround())
 })
 after(() => server.close())
 afterEach(() => nova[Symbol.asyncDispose]())

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Access } from '#outbox/service.ts'
 import { type NovaStub, novaStub } from '../lib/nova-stub.ts'
-import { eventsOf, openAccess, outboxRig, proves, type Rig, serverPort } from '../lib/outbox.ts'
-import { type TestServer, testServer } from '../lib/server.ts'
+import { eventsOf, openAccess, outboxGround, proves, type Rig, serverPort } from '../lib/outbox.ts'
+import type { TestServer } from '../lib/server.ts'
 
 const MINUTE = 60_000
 const PORTS = 40
@@ -45,10 +45,7 @@ let rig: Rig
 let network: string
 
 before(async () => {
-  server = await testServer({ settings: { quotaPort: -1 } })
-  rig = await outboxRig(server)
-  network = String((await server.admin.make('network', {}))['id'])
-  await server.admin.make('subnet', { network_id: network, ip_version: 4, cidr: '10.0.0.0/16' })
+  ;({ server, rig, network } = await outboxGround())
 })
 after(() => server.close())
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { merge, without } from '#kernel/ranges.ts'
 import { divide, poolOf } from './segment-pools.ts'
 
 const range = fc
@@ -22,25 +21,6 @@ test('an id is common when a common range has it and no project does, and of eac
         const common = owners.size === 1 && owners.has(null)
         assert.equal(has(pools.get(null), id), common, `common ${id}`)
         for (const project of ['a', 'b'] as const) assert.equal(has(pools.get(project), id), owners.has(project))
-      }
-    }),
-  )
-})
-
-test('merged ranges hold the same ids, apart from each other and in order', () => {
-  fc.assert(
-    fc.property(fc.array(range, { maxLength: 8 }), fc.array(range, { maxLength: 4 }), (some, others) => {
-      const of = (ranges: typeof some) =>
-        ranges.map(({ minimum, maximum }) => ({ first: BigInt(minimum), last: BigInt(maximum) }))
-      const [merged, taken] = [merge(of(some)), merge(of(others))]
-      for (const [index, one] of merged.entries()) {
-        const next = merged[index + 1]
-        assert.ok(!next || next.first > one.last + 1n)
-      }
-      const rest = merged.flatMap((one) => without(one, taken))
-      for (let id = 0; id <= 170; id++) {
-        assert.equal(has(merged, id), has(of(some), id))
-        assert.equal(has(rest, id), has(of(some), id) && !has(of(others), id))
       }
     }),
   )
